@@ -1,0 +1,1 @@
+"""Training frameworks that report to tracklib."""

@@ -1,0 +1,120 @@
+"""`python -m tests.benchmarks`: measure tracklib beside its peers and print the table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .adapters import ADAPTERS, adapter_class
+from .cases import CASES, Case
+from .driver import Bench
+from .environments import CHECKOUT, ENVIRONMENTS, EnvironmentFailedError
+from .plan import LONG, NORMAL, QUICK, Plan
+from .processes import ToolFailedError
+from .report import Report, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESULTS = Path(__file__).resolve().parent / "results"
+QUICK_TOOLS = ("tracklib", "trackio", "list", "sqlite3")
+MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
+
+
+def main() -> None:
+    """Install what is missing, measure, print."""
+    options = _options()
+    report = Report(_plan(options), options.tools)
+    unusable = _install(options.tools)
+    bench = Bench(report.plan)
+    samples = RESULTS / time.strftime("%Y%m%d-%H%M%S.jsonl")
+    RESULTS.mkdir(exist_ok=True)
+    try:
+        for rep in range(report.plan.reps):
+            for name in options.only:
+                for sample in _measure(bench, CASES[name], options.tools, rep=rep, unusable=unusable):
+                    report.samples.append(sample)
+                    _note(sample, rep, samples)
+    except KeyboardInterrupt:
+        print("interrupted: the table holds what was measured so far", file=sys.stderr)
+    finally:
+        bench.clean()
+    text = report.markdown()
+    print(text)
+    if options.write:
+        _write(options.write, text)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", metavar="CASE", choices=CASES, default=list(CASES), help=", ".join(CASES))
+    parser.add_argument("--tools", nargs="+", metavar="TOOL", choices=ADAPTERS, help=", ".join(ADAPTERS))
+    parser.add_argument("--reps", type=int, metavar="N", help=f"repeats of each figure (default {NORMAL.reps})")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a minute, to see that all works; the numbers mean little")
+    size.add_argument("--long", action="store_true", help="more runs to search, more minutes of writing")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into this page, between its marks")
+    options = parser.parse_args()
+    options.tools = options.tools or (QUICK_TOOLS if options.quick else tuple(ADAPTERS))
+    return options
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    plan = QUICK if options.quick else LONG if options.long else NORMAL
+    return replace(plan, reps=options.reps) if options.reps else plan
+
+
+def _install(tools: Sequence[str]) -> dict[str, str]:
+    """Make the environments; return the reasons of those that could not be."""
+    unusable = {}
+    for tool in tools:
+        try:
+            ENVIRONMENTS[adapter_class(tool).environment].ensure()
+        except EnvironmentFailedError as error:
+            unusable[tool] = str(error)
+    return unusable
+
+
+def _measure(bench: Bench, case: Case, tools: Sequence[str], *, rep: int, unusable: dict[str, str]) -> Sequence[Sample]:
+    def take(tool: str) -> Sample:
+        if tool in unusable:
+            return Sample(case=case.name, tool=tool, failure=unusable[tool])
+        try:
+            return Sample(case=case.name, tool=tool, figures=bench.take(case, tool))
+        except ToolFailedError as error:
+            return Sample(case=case.name, tool=tool, failure=str(error))
+
+    if rep and not case.repeats:
+        return ()
+    if case.together:
+        with ThreadPoolExecutor(len(tools)) as pool:
+            return list(pool.map(take, tools))
+    # Every other repeat runs backwards, so that no tool always follows the same neighbour.
+    return [take(tool) for tool in (tools[::-1] if rep % 2 else tools)]
+
+
+def _note(sample: Sample, rep: int, path: Path) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"rep": rep, **asdict(sample)}) + "\n")
+    figures = ", ".join(f"{key} {value:.4g}" for key, value in sample.figures.items())
+    print(f"{rep} {sample.case} {sample.tool}: {figures or sample.failure}", file=sys.stderr, flush=True)
+
+
+def _write(path: Path, text: str) -> None:
+    page = path.read_text(encoding="utf-8")
+    before, begin, rest = page.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not end:
+        raise SystemExit(f"{path} has no lines {MARKS[0]} and {MARKS[1]} to write between")
+    path.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
+    print(f"wrote {path.resolve().relative_to(CHECKOUT)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""What the measurements ask of a tool."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+__all__ = ["Adapter", "FinishedRun", "Log", "Ranked", "UnsupportedError"]
+
+
+class UnsupportedError(Exception):
+    """The tool has no way to do this; the message says what is missing."""
+
+
+class Log(Protocol):
+    """The tool's own call, bare where it has this shape, so that no wrapper is measured with it."""
+
+    def __call__(self, metrics: dict[str, float], /, *, step: int) -> object: ...
+
+
+class FinishedRun(NamedTuple):
+    """A run to be written for the question over many runs.
+
+    Attributes:
+        steps: The metrics of each step.
+    """
+
+    name: str
+    params: dict[str, Any]
+    steps: list[dict[str, float]]
+
+
+class Ranked(NamedTuple):
+    """A line of the answer to that question."""
+
+    run: str
+    value: float
+
+
+class Adapter(ABC):
+    """A tool, with its defaults unless a subclass says otherwise.
+
+    Attributes:
+        environment: The name of its environment.
+        module: What a program imports to use it; None where nothing is.
+        keeps: Whether anything is stored, so that it can be counted and read.
+        settings: What differs from the tool's defaults, for the report.
+        each_second: Set before `start` where data must reach the disk every second.
+    """
+
+    environment: ClassVar[str]
+    module: ClassVar[str | None] = None
+    keeps: ClassVar[bool] = True
+    settings: ClassVar[str]
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.each_second = False
+
+    @classmethod
+    def variables(cls, root: Path) -> dict[str, str]:  # noqa: ARG003 - subclasses use it
+        """Return the environment variables that its programs are started with."""
+        return {}
+
+    def load(self) -> None:
+        """Import the tool."""
+        if self.module:
+            importlib.import_module(self.module)
+
+    @abstractmethod
+    def start(self, name: str, params: dict[str, Any]) -> Log:
+        """Begin a run and return what logs to it."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """End the run; when this returns everything is where the tool keeps it."""
+
+    def write_series(self, name: str, values: Sequence[float], deadline: float) -> int:
+        """Write one series in a run, the fastest public way, until `deadline`; return how many points."""
+        log = self.start(name, {})
+        done = 0
+        for step, value in enumerate(values):
+            log({"loss": value}, step=step)
+            done = step + 1
+            if done % 256 == 0 and time.perf_counter() > deadline:
+                break
+        self.finish()
+        return done
+
+    def write_runs(self, runs: Iterable[FinishedRun], deadline: float) -> int:
+        """Write finished runs until `deadline` and return how many."""
+        done = 0
+        for run in runs:
+            log = self.start(run.name, run.params)
+            for step, metrics in enumerate(run.steps):
+                log(metrics, step=step)
+            self.finish()
+            done += 1
+            if time.perf_counter() > deadline:
+                break
+        return done
+
+    def count(self, name: str, keys: Sequence[str]) -> int:
+        """Return how many points of these series can be read back."""
+        return sum(len(self.read(name, key)) for key in keys)
+
+    def read(self, name: str, key: str) -> Sequence[float]:
+        """Return the values of a series, as a numpy array where the tool's environment has numpy."""
+        raise UnsupportedError("nothing is stored")
+
+    def top(self, limit: int) -> list[Ranked]:
+        """Return the runs with lr < 0.01 whose last val_loss is lowest."""
+        raise UnsupportedError("no question over many runs")

@@ -1,0 +1,99 @@
+"""MLflow with its default store, SQLite: a transaction per call, in the caller."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from .base import Adapter, FinishedRun, Log, Ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+_EXPERIMENT = "benchmark"
+_BATCH = 1000  # The most metrics that it takes in one call.
+
+
+class MlflowAdapter(Adapter):
+    """`log_metrics` in a run; series and finished runs are written through `log_batch`."""
+
+    environment = "mlflow"
+    module = "mlflow"
+    settings = "tracking URI `sqlite:///…`, `mlflow.log_metrics(…)`; many points or runs through `log_batch`"
+
+    @classmethod
+    def variables(cls, root: Path) -> dict[str, str]:
+        return {
+            "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "GIT_PYTHON_REFRESH": "quiet",
+        }
+
+    def load(self) -> None:
+        super().load()
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        os.chdir(self.root)  # It keeps artifacts under the working directory.
+
+    def start(self, name: str, params: dict[str, Any]) -> Log:
+        import mlflow
+
+        mlflow.set_experiment(_EXPERIMENT)
+        mlflow.start_run(run_name=name)
+        mlflow.log_params(params)
+        return cast("Log", mlflow.log_metrics)
+
+    def finish(self) -> None:
+        import mlflow
+
+        mlflow.end_run()
+
+    def write_series(self, name: str, values: Sequence[float], deadline: float) -> int:
+        from mlflow import MlflowClient, active_run
+        from mlflow.entities import Metric
+
+        self.start(name, {})
+        client, run, now = MlflowClient(), active_run().info.run_id, int(time.time() * 1000)
+        done = 0
+        while done < len(values) and time.perf_counter() < deadline:
+            part = values[done : done + _BATCH]
+            client.log_batch(run, metrics=[Metric("loss", value, now, done + i) for i, value in enumerate(part)])
+            done += len(part)
+        self.finish()
+        return done
+
+    def write_runs(self, runs: Iterable[FinishedRun], deadline: float) -> int:
+        import mlflow
+        from mlflow.entities import Metric, Param
+
+        client, experiment = mlflow.MlflowClient(), mlflow.set_experiment(_EXPERIMENT).experiment_id
+        now, done = int(time.time() * 1000), 0
+        for run in runs:
+            made = client.create_run(experiment, run_name=run.name).info.run_id
+            params = [Param(key, str(value)) for key, value in run.params.items()]
+            points = [Metric(key, x, now, step) for step, row in enumerate(run.steps) for key, x in row.items()]
+            client.log_batch(made, params=params, metrics=points)
+            client.set_terminated(made)
+            done += 1
+            if time.perf_counter() > deadline:
+                break
+        return done
+
+    def read(self, name: str, key: str) -> Sequence[float]:
+        import mlflow
+        import numpy as np
+
+        chosen = f"tags.mlflow.runName = '{name}'"
+        (run,) = mlflow.search_runs(experiment_names=[_EXPERIMENT], filter_string=chosen, output_format="list")
+        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, key)
+        return np.fromiter((point.value for point in history), float, len(history))
+
+    def top(self, limit: int) -> list[Ranked]:
+        import mlflow
+
+        # Its params are text, so a filter string cannot say lr < 0.01: pandas has to.
+        table = mlflow.search_runs(experiment_names=[_EXPERIMENT], max_results=50_000)
+        best = table[table["params.lr"].astype(float) < 0.01].nsmallest(limit, "metrics.val_loss")
+        return list(map(Ranked, best["tags.mlflow.runName"], best["metrics.val_loss"]))

@@ -1,0 +1,54 @@
+"""Trackio: SQLite, written by a background thread every half second."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from .base import Adapter, Log, Ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_PROJECT = "benchmark"
+
+
+class TrackioAdapter(Adapter):
+    """Local, no Space. It has no public call for a metric's history: reading does what `trackio get metric` does."""
+
+    environment = "trackio"
+    module = "trackio"
+    settings = "`trackio.init(…, embed=False)`, local; read as `trackio get metric` does"
+
+    @classmethod
+    def variables(cls, root: Path) -> dict[str, str]:
+        return {"TRACKIO_DIR": str(root), "HF_HUB_OFFLINE": "1"}
+
+    def start(self, name: str, params: dict[str, Any]) -> Log:
+        import trackio
+
+        trackio.init(project=_PROJECT, name=name, config=params, embed=False)
+        return cast("Log", trackio.log)
+
+    def finish(self) -> None:
+        import trackio
+
+        trackio.finish()
+
+    def read(self, name: str, key: str) -> Sequence[float]:
+        import numpy as np
+        from trackio.sqlite_storage import SQLiteStorage
+
+        rows = SQLiteStorage.get_metric_values(_PROJECT, name, key)
+        return np.fromiter((row["value"] for row in rows), float, len(rows))
+
+    def top(self, limit: int) -> list[Ranked]:
+        import trackio
+        from trackio.sqlite_storage import SQLiteStorage
+
+        found = []
+        for run in trackio.Api().runs(_PROJECT):
+            if (run.config or {}).get("lr", 1.0) < 0.01:
+                values = SQLiteStorage.get_metric_values(_PROJECT, run.name, "val_loss", run_id=run.id)
+                found.append(Ranked(run.name, values[-1]["value"]))
+        return sorted(found, key=lambda ranked: ranked.value)[:limit]

@@ -1,0 +1,103 @@
+"""tracklib with its SQLite store."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
+
+from .base import Adapter, FinishedRun, Log, Ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tracklib.model import Batch
+
+_PROJECT = "benchmark"
+_TOP = """
+SELECT run.name, series.last FROM series
+JOIN run ON run.key = series.run_key
+WHERE series.name = 'val_loss'
+AND EXISTS (SELECT 1 FROM param WHERE run_key = run.key AND name = 'lr' AND number < 0.01)
+ORDER BY series.last LIMIT ?
+"""
+
+
+class TracklibAdapter(Adapter):
+    """All defaults: code, packages, hardware, console and system metrics are recorded too."""
+
+    environment = "tracklib"
+    module = "tracklib"
+    settings = (
+        "`tracklib.start_run(store='sqlite:///…')`; many runs are written through `Store.append` and asked for in SQL"
+    )
+
+    @property
+    def store(self) -> str:
+        """The URI of its store."""
+        return f"sqlite:///{self.root}/t.db"
+
+    def start(self, name: str, params: dict[str, Any]) -> Log:
+        import tracklib
+
+        self._run = tracklib.start_run(project=_PROJECT, name=name, params=params, store=self.store)
+        return cast("Log", self._run.log)
+
+    def finish(self) -> None:
+        self._run.finish()
+
+    def write_runs(self, runs: Iterable[FinishedRun], deadline: float) -> int:
+        from tracklib.stores.base import open_store
+
+        done = 0
+        with open_store(self.store) as store:
+            for run in runs:
+                store.append(_finished(run))
+                done += 1
+                if time.perf_counter() > deadline:
+                    break
+        return done
+
+    def count(self, name: str, keys: Sequence[str]) -> int:
+        run = self._read_run(name)
+        return sum(len(run.series(key).values) for key in keys)
+
+    def read(self, name: str, key: str) -> Sequence[float]:
+        values: Sequence[float] = self._read_run(name).series(key).values
+        return values
+
+    def top(self, limit: int) -> list[Ranked]:
+        with closing(sqlite3.connect(self.root / "t.db")) as database:
+            return [Ranked(*row) for row in database.execute(_TOP, (limit,))]
+
+    def _read_run(self, name: str) -> Any:
+        import tracklib
+
+        return tracklib.get_run(f"{_PROJECT}/default/{name}", store=self.store)
+
+
+def _finished(run: FinishedRun) -> Batch:
+    import numpy as np
+
+    from tracklib.model import Batch, PointGroup, new_id
+
+    now, names = time.time(), tuple(run.steps[0])
+    steps = np.arange(len(run.steps), dtype=np.int64)
+    points = PointGroup(
+        names=names,
+        steps=steps,
+        times=np.full(len(steps), now),
+        values=np.array([[step[name] for name in names] for step in run.steps]),
+        order=steps,
+    )
+    records = tuple(_records(run, now))
+    return Batch(run=new_id(), writer="0", start=0, end=1, time=now, records=records, groups=(points,), final=True)
+
+
+def _records(run: FinishedRun, now: float) -> Iterator[Any]:
+    from tracklib.model import Record, RecordKind
+
+    yield Record(RecordKind.START, now, {"project": _PROJECT, "experiment": "default", "name": run.name})
+    yield Record(RecordKind.PARAMS, now, {"params": run.params})
+    yield Record(RecordKind.END, now, {"status": "completed", "duration": 1.0})

@@ -1,0 +1,57 @@
+"""Weights & Biases without its server: what a run logs goes to a file that `wandb sync` would upload."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from array import array
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from .base import Adapter, Log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class WandbAdapter(Adapter):
+    """Offline. Its Python API reads from the server only, so its command line reads here."""
+
+    environment = "wandb"
+    module = "wandb"
+    settings = "`WANDB_MODE=offline`; read through `wandb leet inspect --json`"
+
+    @classmethod
+    def variables(cls, root: Path) -> dict[str, str]:
+        folders = {f"WANDB_{kind}_DIR": f"{root}-home/{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA")}
+        return {
+            "WANDB_MODE": "offline",
+            "WANDB_SILENT": "true",
+            "WANDB_ERROR_REPORTING": "false",
+            "WANDB_DIR": str(root),
+            **folders,
+        }
+
+    def start(self, name: str, params: dict[str, Any]) -> Log:
+        import wandb
+
+        self._run = wandb.init(project="benchmark", id=name, config=params, dir=str(self.root))
+        return cast("Log", self._run.log)
+
+    def finish(self) -> None:
+        self._run.finish()
+
+    def count(self, name: str, keys: Sequence[str]) -> int:
+        return sum(key in item for item in self._history(name) for key in keys)
+
+    def read(self, name: str, key: str) -> Sequence[float]:
+        return array("d", (item[key] for item in self._history(name) if key in item))
+
+    def _history(self, name: str) -> Iterator[dict[str, float]]:
+        files = [str(path) for path in self.root.glob(f"wandb/*-{name}/*.wandb")]
+        command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", *files]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                if '"type":"history"' in line:
+                    yield json.loads(line)["history"].get("item", {})

@@ -1,0 +1,172 @@
+"""What is measured: the rows of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from . import driver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .processes import Site
+
+__all__ = ["CASES", "Case", "Figure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A row of the table.
+
+    Attributes:
+        key: Its name among the figures of its case.
+        title: What it is; may name fields of the plan.
+        goal: What tracklib must reach.
+        total: Whether it grows with the work done, so that it is extrapolated where a tool was stopped.
+    """
+
+    key: str
+    title: str
+    unit: str
+    goal: str = ""
+    total: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Figures that are taken together.
+
+    Attributes:
+        measure: Takes them once. With `done` below `asked` among them, totals are extrapolated.
+        stores: Whether it makes sense only where something is stored.
+        repeats: Whether it is done in each repeat, or just once.
+        together: Whether all tools do it at the same time, since no time is measured.
+    """
+
+    name: str
+    figures: tuple[Figure, ...]
+    measure: Callable[[driver.Bench, Site], dict[str, float]]
+    stores: bool = False
+    repeats: bool = True
+    together: bool = False
+
+
+def _call_case(scalars: int, goal: str) -> Case:
+    noun = "scalar" if scalars == 1 else "scalars"
+    figures = (
+        Figure(key="median_us", title=f"log of {scalars:,} {noun}, median", unit="µs", goal=goal),
+        Figure(key="p99_us", title=f"log of {scalars:,} {noun}, p99", unit="µs"),
+    )
+    return Case(name=f"call-{scalars}", figures=figures, measure=partial(driver.measure_calls, scalars=scalars))
+
+
+CASES = {
+    case.name: case
+    for case in (
+        _call_case(1, "≤ 1; Trackio ≥ 5x"),
+        _call_case(10, "≤ list; Trackio ≥ 10x"),
+        _call_case(1_000, "≤ half of list; Trackio ≥ 10x"),
+        Case(
+            name="paced",
+            figures=(
+                Figure(key="median_us", title="paced call (200/s, 10 scalars), median", unit="µs"),
+                Figure(key="p999_us", title="paced call, p99.9", unit="µs", goal="≤ 200"),
+            ),
+            measure=driver.measure_paced,
+        ),
+        Case(
+            name="kill",
+            figures=(
+                Figure(
+                    key="lost", title="points lost of {plan.kill_scalars:,} after SIGKILL, paced", unit="", goal="0"
+                ),
+                Figure(key="burst_lost", title="… logged as fast as it goes", unit="", goal="0"),
+            ),
+            measure=driver.measure_kill,
+            stores=True,
+        ),
+        Case(
+            name="ingest",
+            figures=(
+                Figure(
+                    key="seconds",
+                    title="{plan.ingest_scalars:,} scalars to durable",
+                    unit="s",
+                    goal="≤ 0.6",
+                    total=True,
+                ),
+                Figure(key="cpu_s", title="… process CPU", unit="s", goal="≤ 0.6", total=True),
+                Figure(key="memory_mb", title="… peak memory over bare Python", unit="MB", goal="≤ 40"),
+                Figure(key="bytes", title="… bytes at rest per scalar", unit="B", goal="≤ 6"),
+            ),
+            measure=driver.measure_ingest,
+        ),
+        Case(
+            name="written",
+            figures=(
+                Figure(
+                    key="bytes",
+                    title="bytes written per scalar, 1,000 series at 1/s for {plan.written_s} s",
+                    unit="B",
+                    goal="≤ 60",
+                ),
+            ),
+            measure=driver.measure_written,
+            stores=True,
+            repeats=False,
+            together=True,
+        ),
+        Case(
+            name="import",
+            figures=(Figure(key="ms", title="import, over bare Python", unit="ms", goal="≤ 60"),),
+            measure=driver.measure_import_time,
+        ),
+        Case(
+            name="start",
+            figures=(
+                Figure(key="ms", title="start of a run, capture on", unit="ms", goal="≤ 30"),
+                Figure(key="new_ms", title="… in a store that does not exist yet", unit="ms"),
+            ),
+            measure=driver.measure_start,
+        ),
+        Case(
+            name="series",
+            figures=(
+                Figure(key="ms", title="read {plan.points:,} points of a series", unit="ms", goal="≤ 50", total=True),
+            ),
+            measure=driver.measure_series,
+            stores=True,
+        ),
+        Case(
+            name="top",
+            figures=(
+                Figure(
+                    key="ms",
+                    title="top 20 of {plan.runs:,} runs by a metric, filtered by a param",
+                    unit="ms",
+                    goal="≤ 20 of 10,000",
+                    total=True,
+                ),
+            ),
+            measure=driver.measure_top,
+            stores=True,
+        ),
+        Case(
+            name="many",
+            figures=(
+                Figure(
+                    key="seconds",
+                    title="{plan.processes} processes into one new store",
+                    unit="s",
+                    goal="≤ 1",
+                    total=True,
+                ),
+                Figure(key="lost", title="… points lost", unit="", goal="0"),
+            ),
+            measure=driver.measure_many,
+            stores=True,
+        ),
+    )
+}

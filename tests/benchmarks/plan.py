@@ -1,0 +1,77 @@
+"""How much of everything a run of the benchmarks does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["LONG", "NORMAL", "PACE_HZ", "QUICK", "Plan"]
+
+PACE_HZ = 200
+"""Calls a second where they are paced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much is done.
+
+    Attributes:
+        reps: How often each figure is taken; the report shows medians.
+        cap_s: Seconds after which a slow tool is stopped, in each case with a total.
+        write_cap_s: The same for the peers where data are written that are then read.
+        call_cap_s: The same for the cases of single calls.
+        calls: How many calls are timed, by the scalars in each.
+        paced_s: Seconds of paced calls.
+        kill_steps: Steps of 10 scalars before a kill; no multiple of what a tool may happen to flush at.
+        ingest_steps: Steps of 10 scalars.
+        written_s: Seconds of 1,000 scalars each.
+        imports: How often an import is timed in each repeat.
+        points: Length of the series that is read.
+        runs: How many runs are searched.
+        many_steps: Steps of 10 scalars in each of the processes.
+        processes: How many share a store.
+    """
+
+    reps: int = 3
+    cap_s: float = 30.0
+    write_cap_s: float = 40.0
+    call_cap_s: float = 4.0
+    calls: tuple[tuple[int, int], ...] = ((1, 20_000), (10, 10_000), (1_000, 200))
+    paced_s: float = 20.0
+    kill_steps: int = 1037
+    ingest_steps: int = 100_000
+    written_s: int = 60
+    imports: int = 5
+    points: int = 1_000_000
+    runs: int = 10_000
+    many_steps: int = 2_000
+    processes: int = 8
+
+    @property
+    def ingest_scalars(self) -> int:
+        """How many scalars make the case of bulk logging."""
+        return self.ingest_steps * 10
+
+    @property
+    def kill_scalars(self) -> int:
+        """How many scalars are logged before a kill."""
+        return self.kill_steps * 10
+
+
+NORMAL = Plan()
+LONG = Plan(written_s=600, runs=100_000, write_cap_s=120.0)
+QUICK = Plan(
+    reps=1,
+    cap_s=1.0,
+    write_cap_s=1.0,
+    call_cap_s=0.5,
+    calls=((1, 2_000), (10, 1_000), (1_000, 20)),
+    paced_s=1.0,
+    kill_steps=137,
+    ingest_steps=5_000,
+    written_s=2,
+    imports=1,
+    points=50_000,
+    runs=200,
+    many_steps=100,
+    processes=2,
+)

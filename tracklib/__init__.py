@@ -1,0 +1,153 @@
+"""Experiment tracking for people who train models: it costs nothing, loses nothing and asks for nothing.
+
+    import tracklib
+
+    with tracklib.start_run(project="digits", params={"lr": 1e-3}) as run:
+        run.log({"train/loss": 0.3}, step=0)
+
+Names are loaded when they are first used, so that importing the package stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracklib.api import (
+        active_run,
+        end_run,
+        init,
+        log,
+        log_artifact,
+        log_figure,
+        log_metric,
+        log_metrics,
+        log_model,
+        log_param,
+        log_params,
+        log_table,
+        log_text,
+        set_notes,
+        set_tag,
+        set_tags,
+        start_run,
+    )
+    from tracklib.decorator import track
+    from tracklib.errors import TracklibError
+    from tracklib.organizing import (
+        archive_experiment,
+        archive_project,
+        get_experiment,
+        get_project,
+        list_experiments,
+        list_projects,
+        restore_experiment,
+        restore_project,
+        set_experiment,
+        set_project,
+    )
+    from tracklib.reading import Series, StoredRun, get_run, list_runs
+    from tracklib.run import Run
+    from tracklib.settings import Settings
+    from tracklib.stores.base import RunQuery, Store, open_store
+    from tracklib.syncing import sync
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "api": (
+        "active_run",
+        "end_run",
+        "init",
+        "log",
+        "log_artifact",
+        "log_figure",
+        "log_metric",
+        "log_metrics",
+        "log_model",
+        "log_param",
+        "log_params",
+        "log_table",
+        "log_text",
+        "set_notes",
+        "set_tag",
+        "set_tags",
+        "start_run",
+    ),
+    "decorator": ("track",),
+    "errors": ("TracklibError",),
+    "organizing": (
+        "archive_experiment",
+        "archive_project",
+        "get_experiment",
+        "get_project",
+        "list_experiments",
+        "list_projects",
+        "restore_experiment",
+        "restore_project",
+        "set_experiment",
+        "set_project",
+    ),
+    "reading": ("Series", "StoredRun", "get_run", "list_runs"),
+    "run": ("Run",),
+    "settings": ("Settings",),
+    "stores.base": ("RunQuery", "Store", "open_store"),
+    "syncing": ("sync",),
+}
+_ORIGINS = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Run",
+    "RunQuery",
+    "Series",
+    "Settings",
+    "Store",
+    "StoredRun",
+    "TracklibError",
+    "active_run",
+    "archive_experiment",
+    "archive_project",
+    "end_run",
+    "get_experiment",
+    "get_project",
+    "get_run",
+    "init",
+    "list_experiments",
+    "list_projects",
+    "list_runs",
+    "log",
+    "log_artifact",
+    "log_figure",
+    "log_metric",
+    "log_metrics",
+    "log_model",
+    "log_param",
+    "log_params",
+    "log_table",
+    "log_text",
+    "open_store",
+    "restore_experiment",
+    "restore_project",
+    "set_experiment",
+    "set_notes",
+    "set_project",
+    "set_tag",
+    "set_tags",
+    "start_run",
+    "sync",
+    "track",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _ORIGINS.get(name)
+    if module is None:
+        raise AttributeError(f"module 'tracklib' has no attribute {name!r}")
+    value = getattr(import_module(f"tracklib.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,1 @@
+"""What is recorded unasked: code, environment, machine, console."""

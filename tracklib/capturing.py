@@ -1,0 +1,131 @@
+"""What goes along with a run and records its code, environment, machine and console, all in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tracklib.model import RecordKind
+from tracklib.run import Companion
+from tracklib.values import clean_text, jsonable
+
+if TYPE_CHECKING:
+    from tracklib.capture.console import ConsoleCapture
+    from tracklib.capture.system import SystemMonitor
+    from tracklib.run import Run
+    from tracklib.settings import Settings
+
+__all__ = ["Surroundings"]
+
+STOP_PATIENCE_SECONDS: Final = 10.0
+"""How long the end of a run waits at the most for the last sample and for a capture that is still going on."""
+
+_log = logging.getLogger("tracklib")
+
+
+class Surroundings(Companion):
+    """Records what surrounds a run, as its settings say."""
+
+    def __init__(self, run: Run, settings: Settings) -> None:
+        """Begin: the console at once, everything else in threads."""
+        self._run = run
+        self._settings = settings
+        self._directory = _working_directory()
+        self._console: ConsoleCapture | None = None
+        self._monitor: SystemMonitor | None = None
+        if settings.auto_log_console:
+            from tracklib.capture.console import ConsoleCapture
+
+            self._console = ConsoleCapture(self._on_line)
+            self._console.start()
+        self._thread = threading.Thread(target=self._capture, name=f"tracklib-capture-{run.id}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Record the last lines, the last sample and the resources."""
+        if self._console:
+            self._console.stop()
+        self._thread.join(STOP_PATIENCE_SECONDS)
+        if self._monitor:
+            resources = self._monitor.stop(timeout_s=STOP_PATIENCE_SECONDS)
+            self._run.record_event(RecordKind.RESOURCES, jsonable(asdict(resources)))
+
+    def _on_line(self, stream: str, time: float, text: str) -> None:
+        from tracklib.capture.redact import mask_text
+
+        self._run.record_event(RecordKind.CONSOLE, {"stream": stream, "lines": [[time, clean_text(mask_text(text))]]})
+
+    # ---- in the thread
+
+    def _capture(self) -> None:
+        for wanted, part in (
+            (self._settings.system_interval > 0, self._watch_system),
+            (self._settings.auto_log_git, self._record_source),
+            (self._settings.auto_log_env, self._record_environment),
+        ):
+            try:
+                if wanted:
+                    part()
+            except Exception as error:  # noqa: BLE001 - whatever is odd about this machine, the training goes on
+                _log.warning("run %s: %s failed: %r", self._run.id, part.__name__.strip("_").replace("_", " "), error)
+
+    def _watch_system(self) -> None:
+        from tracklib.capture.system import SystemMonitor
+
+        self._monitor = SystemMonitor(
+            self._log_sample, interval_s=self._settings.system_interval, prices=self._settings.prices
+        )
+        self._monitor.start()
+
+    def _log_sample(self, values: dict[str, float], number: int) -> None:
+        self._run.log_aside(values, number)
+
+    def _record_source(self) -> None:
+        from tracklib.capture.git import capture_source
+        from tracklib.model import SourceType
+
+        source = _plain(capture_source(self._directory, diff_limit=self._settings.diff_limit))
+        if source["source_type"] == SourceType.LOCAL:
+            source["snapshot"] = self._keep_snapshot()
+        self._run.record_event(RecordKind.SOURCE, source)
+
+    def _keep_snapshot(self) -> str | None:
+        """Keep an archive of a small project that is in no repository; return the name of its blob."""
+        import io
+
+        from tracklib.capture.snapshot import snapshot_archive
+        from tracklib.stores.base import open_store
+
+        archive = snapshot_archive(self._directory, limit=self._settings.diff_limit)
+        if archive is None:
+            return None
+        with open_store(self._run.store) as store:
+            return store.put_blob(io.BytesIO(archive))[0]
+
+    def _record_environment(self) -> None:
+        from tracklib.capture.environment import capture_environment
+        from tracklib.capture.gpu import visible_gpus
+
+        environment = _plain(capture_environment())
+        inventory = visible_gpus()
+        environment.update(
+            gpus=[_plain(gpu) for gpu in inventory.gpus],
+            driver_version=inventory.driver_version,
+            cuda_version=inventory.cuda_version,
+        )
+        self._run.record_event(RecordKind.ENVIRONMENT, environment)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = jsonable(asdict(value))
+    return plain
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # It was deleted.
+        return Path("/")

@@ -1,0 +1,74 @@
+"""What stands in for a run when nothing is to be recorded: every call is there and does nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from tracklib.model import RunStatus
+
+__all__ = ["DisabledRun"]
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Do nothing."""
+
+
+class DisabledRun:
+    """A run that records nothing and writes nothing, for `mode="disabled"`.
+
+    Example:
+        >>> with DisabledRun(project="p", experiment="e", name="n") as run:
+        ...     run.log({"loss": 0.3})
+        >>> run.status
+        <RunStatus.COMPLETED: 'completed'>
+    """
+
+    id = ""
+    store = ""
+
+    log = log_metric = log_metrics = staticmethod(_nothing)
+    log_param = log_params = set_tag = set_tags = set_notes = staticmethod(_nothing)
+    log_artifact = log_text = log_figure = log_table = log_model = staticmethod(_nothing)
+    record_event = log_aside = staticmethod(_nothing)
+
+    def __init__(self, *, project: str = "", experiment: str = "", name: str = "") -> None:
+        self.project = project
+        self.experiment = experiment
+        self.name = name
+        self.status = RunStatus.RUNNING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status is RunStatus.RUNNING
+
+    def set_name(self, name: str) -> None:
+        """Rename the run."""
+        self.name = name
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Return True: there is nothing to wait for."""
+        return True
+
+    def finish(self, status: str | RunStatus = RunStatus.COMPLETED, reason: str = "") -> bool:
+        """End the run; return True."""
+        self.status = RunStatus(status)
+        return True
+
+    def finish_because(self, ending: Any, timeout_s: float | None = None) -> bool:
+        """End the run as `ending` says; return True."""
+        return self.finish(ending.status) if self.is_open else True
+
+    def __enter__(self) -> Self:
+        from tracklib.active import push
+
+        push(self)
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        from tracklib.lifecycle import ending_of
+
+        self.finish_because(ending_of(error))
+
+    def __repr__(self) -> str:
+        return f"<DisabledRun {self.project}/{self.experiment}/{self.name}>"

@@ -1,0 +1,86 @@
+"""What can go wrong, as a tree.
+
+    TracklibError
+    ├── ConfigError (ValueError)            a setting, argument or store URI that cannot be meant
+    ├── NotFound (LookupError)              no such project, experiment, run, series or artifact
+    │   └── AmbiguousName (LookupError)     a prefix or name that fits more than one run
+    ├── NoActiveRun (RuntimeError)          a module-level call without a run
+    ├── RunFinished (RuntimeError)          a call on a run that has ended
+    ├── NotANumber (TypeError)              strict mode: a metric value that is no number
+    ├── DataLost (RuntimeError)             strict mode: something could not be recorded
+    ├── MissingDependency (ImportError)     an optional package is needed
+    └── StoreError (OSError)                a store that cannot be used
+        ├── StoreUnavailable                away, locked or full: the same call may work later
+        ├── StoreVersion                    written by a newer tracklib
+        └── CorruptData                     the bytes are damaged
+
+Each is also the built-in exception that a caller would catch anyway.
+"""
+
+__all__ = [
+    "AmbiguousName",
+    "ConfigError",
+    "CorruptData",
+    "DataLost",
+    "MissingDependency",
+    "NoActiveRun",
+    "NotANumber",
+    "NotFound",
+    "RunFinished",
+    "StoreError",
+    "StoreUnavailable",
+    "StoreVersion",
+    "TracklibError",
+]
+
+
+class TracklibError(Exception):
+    """The base of every error that tracklib raises."""
+
+
+class ConfigError(TracklibError, ValueError):
+    """A setting, argument or store URI cannot be meant as it stands."""
+
+
+class NotFound(TracklibError, LookupError):  # noqa: N818 - reads as what happened, like FileNotFound
+    """A store holds nothing of that name."""
+
+
+class AmbiguousName(NotFound):
+    """A name or id prefix fits more than one thing; the message lists them."""
+
+
+class NoActiveRun(TracklibError, RuntimeError):  # noqa: N818
+    """A module-level function was called while no run is active."""
+
+
+class RunFinished(TracklibError, RuntimeError):  # noqa: N818
+    """A run was written to after it had ended."""
+
+
+class NotANumber(TracklibError, TypeError):  # noqa: N818
+    """Strict mode only: a metric value is not a number."""
+
+
+class DataLost(TracklibError, RuntimeError):  # noqa: N818
+    """Strict mode only: a record could not be kept."""
+
+
+class MissingDependency(TracklibError, ImportError):  # noqa: N818
+    """An optional package is missing; the message says what to install."""
+
+
+class StoreError(TracklibError, OSError):
+    """A store cannot be used."""
+
+
+class StoreUnavailable(StoreError):
+    """A store is away, locked or full; the same call may work later."""
+
+
+class StoreVersion(StoreError):
+    """A store was written by a newer tracklib than this one."""
+
+
+class CorruptData(StoreError):
+    """Stored bytes are damaged; the message names what and where."""

@@ -1,0 +1,194 @@
+"""How processes end, and what becomes of their runs: at exit, at SIGTERM, and in forked children."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tracklib.model import RunError, RunStatus
+from tracklib.recording.recovery import await_recoveries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Ending", "ManagedRun", "ending_of", "manage", "release"]
+
+SIGTERM_PATIENCE_SECONDS: Final = 5.0
+"""How long a terminated process goes on at the most to ship the rest; what remains is in the journal."""
+
+RECOVERY_PATIENCE_SECONDS: Final = 30.0
+"""How long an interpreter that ends waits at the most for journals of other processes that it is shipping."""
+
+
+class Ending:
+    """Why a run ends: its status, the reason in words, and the exception if there was one."""
+
+    __slots__ = ("error", "reason", "status")
+
+    def __init__(self, status: RunStatus, reason: str = "", error: RunError | None = None) -> None:
+        self.status = status
+        self.reason = reason
+        self.error = error
+
+
+class ManagedRun(Protocol):
+    """What is needed of a run to end it with the process."""
+
+    id: str
+
+    def finish_because(self, ending: Ending, timeout_s: float | None = None) -> bool:
+        """End the run, waiting at most so long for the store."""
+
+    def position(self) -> int:
+        """Grow with everything that is logged."""
+
+    def after_fork(self) -> None:
+        """Let go, in a child process, of what belongs to the parent."""
+
+
+class _Process:
+    """What this process has open, and what it has changed to hear of its end."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, ManagedRun] = {}
+        self.registered = False
+        self.exit: Callable[..., Any] | None = None
+        self.exit_code: object = None
+        self.exit_positions: dict[str, int] = {}
+        self.last_value: object = None
+
+
+_process = _Process()
+
+
+def manage(run: ManagedRun) -> None:
+    """See to it that `run` ends when the process does."""
+    if not _process.registered:
+        _process.registered = True
+        atexit.register(_at_exit)
+        os.register_at_fork(after_in_child=_in_child)
+    if not _process.runs:
+        _process.last_value = getattr(sys, "last_value", None)
+        _watch_exit_code()
+        _handle_sigterm()
+    _process.runs[run.id] = run
+
+
+def release(run: ManagedRun) -> None:
+    """Forget a run that has ended; with the last one, undo what was changed."""
+    if _process.runs.pop(run.id, None) is not None and not _process.runs:
+        if sys.exit is _noted_exit and _process.exit is not None:
+            sys.exit = _process.exit
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _on_sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def ending_of(error: BaseException | None) -> Ending:
+    """Tell how a run ends whose code ended with this exception, or without one.
+
+    Example:
+        >>> ending_of(SystemExit(0)).status, ending_of(SystemExit(3)).reason, ending_of(KeyboardInterrupt()).status
+        (<RunStatus.COMPLETED: 'completed'>, 'the program exited with 3', <RunStatus.KILLED: 'killed'>)
+    """
+    if error is None or isinstance(error, GeneratorExit):
+        return Ending(RunStatus.COMPLETED)
+    if isinstance(error, SystemExit):
+        return _ending_of_code(error.code)
+    if isinstance(error, KeyboardInterrupt):
+        return Ending(RunStatus.KILLED, "KeyboardInterrupt", _described(error))
+    return Ending(RunStatus.FAILED, f"{type(error).__name__}: {error}"[:500], _described(error))
+
+
+def _ending_of_code(code: object) -> Ending:
+    if code is None or code == 0:
+        return Ending(RunStatus.COMPLETED)
+    return Ending(RunStatus.FAILED, f"the program exited with {code!r}"[:500])
+
+
+def _described(error: BaseException) -> RunError:
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return RunError(type=name, message=str(error)[:10_000], traceback=text[-100_000:])
+
+
+# ---- the end of the interpreter
+
+
+def _at_exit() -> None:
+    ending = _ending_of_process()
+    for run in reversed(list(_process.runs.values())):
+        run.finish_because(_ending_for(run, ending))
+    await_recoveries(RECOVERY_PATIENCE_SECONDS)
+
+
+def _ending_of_process() -> Ending:
+    error = getattr(sys, "last_value", None)
+    if error is not None and error is not _process.last_value and isinstance(error, BaseException):
+        return ending_of(error)
+    return _ending_of_code(_process.exit_code)
+
+
+def _ending_for(run: ManagedRun, ending: Ending) -> Ending:
+    """Disbelieve an exit code after which the program went on: somebody had caught the SystemExit."""
+    went_on = run.position() != _process.exit_positions.get(run.id, run.position())
+    return Ending(RunStatus.COMPLETED) if went_on and ending.error is None else ending
+
+
+def _watch_exit_code() -> None:
+    """Note the code that `sys.exit` is called with: an interpreter that ends does not tell it to anybody."""
+    if sys.exit is not _noted_exit:
+        _process.exit = sys.exit
+        sys.exit = _noted_exit
+
+
+def _noted_exit(status: Any = None, /) -> Any:
+    if threading.current_thread() is threading.main_thread():
+        _process.exit_code = status
+        _process.exit_positions = {run.id: run.position() for run in _process.runs.values()}
+    raise SystemExit(status)
+
+
+# ---- SIGTERM
+
+
+def _handle_sigterm() -> None:
+    """Take SIGTERM only where nobody else does: in the main thread, with the default disposition."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(number: int, _frame: object) -> None:
+    """Have a thread end the runs and then die of the same signal.
+
+    The handler interrupts the main thread anywhere, also within a log call, so it waits for nothing itself.
+    """
+    signal.signal(number, signal.SIG_DFL)
+    threading.Thread(target=_die_of, args=(number,), name="tracklib-sigterm", daemon=True).start()
+
+
+def _die_of(number: int) -> None:
+    ending = Ending(RunStatus.KILLED, signal.Signals(number).name)
+    try:
+        for run in reversed(list(_process.runs.values())):
+            run.finish_because(ending, SIGTERM_PATIENCE_SECONDS)
+    finally:
+        os.kill(os.getpid(), number)
+
+
+# ---- forked children
+
+
+def _in_child() -> None:
+    runs = list(_process.runs.values())
+    _process.runs.clear()
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for run in runs:
+        run.after_fork()

@@ -1,0 +1,306 @@
+"""Runs as they were recorded: what `get_run` and `list_runs` give."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tracklib.errors import AmbiguousName, NotFound
+from tracklib.model import RunStatus
+from tracklib.recording.recovery import KILLED, journal_is_live, recover
+from tracklib.stores.base import RunQuery, open_store
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tracklib.model import Artifact, Environment, Event, Resources, RunError, RunInfo, Source, Summary
+    from tracklib.stores.base import Store
+
+__all__ = ["Series", "StoredRun", "find_run", "get_run", "list_runs", "open_for_reading"]
+
+SILENT_SECONDS: Final = 120.0
+"""A running run that was not heard of for so long counts as killed where its process cannot be looked at."""
+
+_log = logging.getLogger("tracklib")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The points of one metric of one run, by step.
+
+    Attributes:
+        steps: `(n,)` int64.
+        times: `(n,)` float64, seconds since the epoch (UTC).
+        values: `(n,)` float64.
+    """
+
+    name: str
+    steps: NDArray[np.int64]
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def to_pandas(self) -> Any:
+        """Return a data frame with the columns step, time (UTC) and value.
+
+        Raises:
+            MissingDependency: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            from tracklib.errors import MissingDependency
+
+            raise MissingDependency("to_pandas needs pandas: pip install 'tracklib-ml[analysis]'") from error
+        return pd.DataFrame(
+            {"step": self.steps, "time": pd.to_datetime(self.times, unit="s", utc=True), "value": self.values}
+        )
+
+
+class StoredRun:
+    """A recorded run. What it says of itself was read when it was made; points and files are read when asked for.
+
+    A run that is still going on can be read at any time; get it again for what has come since.
+    """
+
+    def __init__(self, store: Store, info: RunInfo) -> None:
+        self._store = store
+        self.info = info
+
+    id = property(lambda self: self.info.id, doc="The run's ULID.")
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.info.name
+
+    @property
+    def project(self) -> str:
+        """Name of its project."""
+        return self.info.project
+
+    @property
+    def experiment(self) -> str:
+        """Name of its experiment."""
+        return self.info.experiment
+
+    @property
+    def status(self) -> RunStatus:
+        """pending, running, completed, failed or killed."""
+        return self.info.status
+
+    @property
+    def reason(self) -> str:
+        """Why it ended as it did."""
+        return self.info.reason
+
+    @property
+    def error(self) -> RunError | None:
+        """The exception that ended it."""
+        return self.info.error
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Its configuration, nested as it was given."""
+        return self.info.params
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its tags."""
+        return self.info.tags
+
+    @property
+    def notes(self) -> str:
+        """Its notes."""
+        return self.info.notes
+
+    @property
+    def source(self) -> Source:
+        """The code that ran."""
+        return self.info.source
+
+    @property
+    def environment(self) -> Environment:
+        """What it ran on and with."""
+        return self.info.environment
+
+    @property
+    def resources(self) -> Resources:
+        """What it used."""
+        return self.info.resources
+
+    @property
+    def started_at(self) -> float | None:
+        """When it began, in seconds since the epoch (UTC)."""
+        return self.info.start_time
+
+    @property
+    def ended_at(self) -> float | None:
+        """When it ended, likewise."""
+        return self.info.end_time
+
+    @property
+    def duration(self) -> float | None:
+        """For how many seconds it ran."""
+        return self.info.duration
+
+    @cached_property
+    def metrics(self) -> dict[str, Summary]:
+        """The summary of each metric by name: `.last .min .max .mean .count .first_step .last_step`."""
+        return self._store.summaries([self.info.id])[self.info.id]
+
+    @cached_property
+    def artifacts(self) -> list[Artifact]:
+        """Its artifacts, by time."""
+        return self._store.artifacts(self.info.id)
+
+    def series(self, name: str, *, every: bool = False) -> Series:
+        """Return the points of a metric by step.
+
+        Args:
+            every: All points; by default the one that arrived last for each step.
+
+        Raises:
+            NotFound: The run has no such metric; the message suggests near names.
+        """
+        points = self._store.series(self.info.id, name, every=every)
+        return Series(name, points.steps, points.times, points.values)
+
+    def events(self, *kinds: str) -> list[Event]:
+        """Return kept records by arrival: console lines, and the history of params, tags and notes."""
+        return self._store.events(self.info.id, kinds)
+
+    def console(self) -> str:
+        """Return what the program printed, as text."""
+        lines = [line for event in self.events("console") for _, line in event.data["lines"]]
+        return "\n".join(lines)
+
+    def read_artifact(self, name: str) -> dict[str, bytes]:
+        """Return the files of the newest artifact of this name, verified by their checksums.
+
+        Raises:
+            NotFound: The run has no such artifact.
+            CorruptData: A file is not what it was.
+        """
+        found = [artifact for artifact in self.artifacts if artifact.name == name]
+        if not found:
+            names = ", ".join(sorted({artifact.name for artifact in self.artifacts})) or "none"
+            raise NotFound(f"run {self.info.id} has no artifact {name!r}; it has: {names}")
+        return {file.path: self._read_blob(file.checksum) for file in found[-1].files}
+
+    def _read_blob(self, checksum: str) -> bytes:
+        import hashlib
+
+        from tracklib.errors import CorruptData
+
+        with self._store.open_blob(checksum) as blob:
+            content = blob.read()
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise CorruptData(f"the blob {checksum} is damaged: its content has another SHA-256")
+        return content
+
+    def __repr__(self) -> str:
+        return f"<StoredRun {self.project}/{self.experiment}/{self.name} {self.info.id} {self.status}>"
+
+
+def get_run(run: str, *, store: str | os.PathLike[str] | None = None, project: str | None = None) -> StoredRun:
+    """Return a recorded run.
+
+    Args:
+        run: Its id, a unique prefix of it, `project/experiment/name`, a unique name, or `latest`.
+        store: URI of the store; by default the one that runs go to.
+        project: Look among the runs of this project only.
+
+    Raises:
+        NotFound: There is no such run, or no store.
+        AmbiguousName: Several runs are meant.
+
+    Example:
+        >>> tracklib.get_run("latest", project="digits").status
+        <RunStatus.COMPLETED: 'completed'>
+    """
+    opened = open_for_reading(store)
+    return StoredRun(opened, with_live_status(find_run(opened, run, project=project)))
+
+
+def list_runs(query: RunQuery | None = None, *, store: str | os.PathLike[str] | None = None, **conditions: Any) -> list[StoredRun]:
+    """List recorded runs, the newest first.
+
+    Args:
+        query: Which ones, and in which order.
+        store: URI of the store; by default the one that runs go to.
+        conditions: The fields of `RunQuery`, as a shorter way to say it.
+
+    Raises:
+        NotFound: There is no store.
+    """
+    opened = open_for_reading(store)
+    found = opened.runs(query or RunQuery(**conditions))
+    return [StoredRun(opened, with_live_status(info)) for info in found]
+
+
+def open_for_reading(store: str | os.PathLike[str] | None = None) -> Store:
+    """Open a store to read it, after shipping to it what dead processes of this machine left."""
+    from tracklib.starting import effective_settings, resolve_spool, resolve_store
+
+    settings = effective_settings(store=store)
+    opened = resolve_store(settings)
+    for recovered in recover(resolve_spool(settings, opened), open_store, store=opened.uri):
+        if recovered.problem:
+            _log.warning("the journal of run %s waits: %s", recovered.run, recovered.problem)
+    return opened
+
+
+def find_run(store: Store, text: str, *, project: str | None = None) -> RunInfo:
+    """Return the run that `text` means; see `get_run`.
+
+    Raises:
+        NotFound: There is none.
+        AmbiguousName: There are several.
+    """
+    if text == "latest":
+        found = store.runs(RunQuery(project=project, limit=1))
+        if not found:
+            raise NotFound(f"there is no run in {store.uri} yet" + (f" in the project {project!r}" if project else ""))
+        return store.run(found[0].id)
+    for query in _readings(text, project):
+        found = store.runs(replace(query, limit=6))
+        if len(found) > 1:
+            names = ", ".join(f"{info.id} ({info.name})" for info in found[:5])
+            raise AmbiguousName(f"{text!r} means several runs: {names}{' …' if len(found) > 5 else ''}; give more of the id")
+        if found:
+            return store.run(found[0].id)
+    raise NotFound(f"there is no run {text!r} in {store.uri}: `tracklib runs` lists what there is")
+
+
+def _readings(text: str, project: str | None) -> Sequence[RunQuery]:
+    """Return what `text` may mean, the likeliest first."""
+    parts = text.split("/", 2)
+    queries = [RunQuery(id_prefix=text.upper(), project=project, archived=None)] if text.isalnum() else []
+    if len(parts) == 3:
+        queries.append(RunQuery(project=parts[0], experiment=parts[1], name=parts[2], archived=None))
+    queries.append(RunQuery(name=text, project=project, archived=None))
+    return queries
+
+
+def with_live_status(info: RunInfo) -> RunInfo:
+    """Return `info` with a status that is derived, not hoped for: running only where somebody lives to run it."""
+    if info.status is not RunStatus.RUNNING:
+        return info
+    primary = [writer for writer in info.writers if writer.primary]
+    for writer in primary:
+        live = journal_is_live(Path(writer.spool), info.id, writer.writer) if writer.host == platform.node() else None
+        if live or (live is None and time.time() - writer.heartbeat_at < SILENT_SECONDS):
+            return info
+    return replace(info, status=RunStatus.KILLED, reason=info.reason or KILLED, end_time=info.heartbeat_at)

@@ -1,0 +1,182 @@
+"""The thread that takes what the journal holds to the store, and the only part of a live run that waits for one."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from tracklib.errors import StoreError, TracklibError
+from tracklib.model import RecordKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracklib.recording.journal import Journal
+    from tracklib.recording.reader import SegmentReader
+    from tracklib.stores.base import Store
+
+__all__ = ["Shipper"]
+
+HEARTBEAT_SECONDS: Final = 15.0
+LONGEST_PAUSE_SECONDS: Final = 30.0
+KEEP_BYTES: Final = 256 * 1024 * 1024
+"""How much of a running run's journal is kept although the store has it, in case the store is lost."""
+
+_log = logging.getLogger("tracklib")
+
+
+class Shipper:
+    """Ships one writer's journal in the background.
+
+    Attributes:
+        position: How much of the journal the store is known to hold.
+        problem: Why the last attempt failed; None when it did not.
+    """
+
+    def __init__(self, journal: Journal, store: Callable[[], Store], *, interval_s: float, offline: bool = False) -> None:
+        """Prepare the thread.
+
+        Args:
+            store: Opens the store; called in the thread, so that what a store imports costs the program no time.
+            interval_s: Seconds between shipments.
+            offline: Ship nothing: `tracklib sync` will.
+        """
+        self.journal = journal
+        self.position = 0
+        self.problem: Exception | None = None
+        self._open_store = store
+        self._store: Store | None = None
+        self._interval_s = interval_s
+        self._offline = offline
+        self._readers: dict[int, SegmentReader] = {}
+        self._failures = 0
+        self._closing = False
+        self._wanted = threading.Event()
+        self._shipped = threading.Condition()
+        self._last_shipment = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name=f"tracklib-shipper-{journal.run}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ship."""
+        self._thread.start()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Ship what was logged before this call; tell whether the store has it within the time."""
+        target = self.journal.position
+        self._wanted.set()
+        self.journal.rolled.set()
+        with self._shipped:
+            return self._shipped.wait_for(lambda: self.position >= target or not self._thread.is_alive(), timeout_s)
+
+    def finish(self, timeout_s: float) -> bool:
+        """Ship the rest, with the end record in it, and delete the journal; tell whether that came to pass in time.
+
+        Where it did not, the thread goes on for as long as the process lives, and the journal stays for the next one.
+        """
+        self._closing = True
+        self.journal.rolled.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive() and self.problem is None and not self._offline
+
+    # ---- in the thread
+
+    def _work(self) -> None:
+        while True:
+            self.journal.rolled.wait(self._pause_s())
+            self.journal.rolled.clear()
+            closing = self._closing
+            self.journal.prepare()
+            self._beat()
+            if self._attempt(closing=closing) and closing:
+                break
+        with self._shipped:
+            self._shipped.notify_all()
+
+    def _pause_s(self) -> float:
+        if not self._failures:
+            return self._interval_s
+        longest = 1.0 if self._closing or self._wanted.is_set() else LONGEST_PAUSE_SECONDS
+        return min(longest, self._interval_s + 0.25 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+    def _beat(self) -> None:
+        """Show that the writer is alive when it has nothing else to say."""
+        if time.monotonic() - self._last_shipment > HEARTBEAT_SECONDS and self.journal.position <= self.position:
+            try:
+                self.journal.record(RecordKind.HEARTBEAT, {})
+            except (OSError, TracklibError) as error:
+                _log.debug("no heartbeat: %s", error)
+
+    def _attempt(self, *, closing: bool) -> bool:
+        """Try to ship everything; tell whether there is nothing left to do."""
+        if self._offline:
+            self._sync()
+            if closing:
+                self.journal.close(delete=False)
+            return True
+        try:
+            self._ship(closing=closing)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the journal keeps the data and the training goes on
+            self._failed(error)
+            return False
+        if self._failures:
+            _log.warning("run %s: the store can be reached again; nothing was lost", self.journal.run)
+        self._failures, self.problem = 0, None
+        self._wanted.clear()
+        with self._shipped:
+            self._shipped.notify_all()
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        self.problem = error
+        self._failures += 1
+        if self._failures == 1:
+            _log.warning(
+                "run %s cannot be written to its store for now, the journal in %s keeps everything: %s",
+                self.journal.run,
+                self.journal.directory,
+                error,
+            )
+
+    def _ship(self, *, closing: bool) -> None:
+        from tracklib.recording.reader import SegmentReader, ship_stretch
+
+        self._sync()
+        store = self._store = self._store or self._open_store()
+        if self.journal.position <= self.position and not closing:
+            return
+        while (todo := self._next_segment()) is not None:
+            number, last = todo
+            segment = self.journal.segments[number]
+            reader = self._readers.setdefault(segment.info.segment, SegmentReader(segment))
+            before = self.position
+            self.position, decoded = ship_stretch(
+                store,
+                reader,
+                run=self.journal.run,
+                writer=self.journal.writer,
+                position=max(before, segment.base),
+                after_gap=segment.base > before,
+                final=lambda decoded, last=last: last and any(r.kind == RecordKind.END for r in decoded.records),
+            )
+            if self.position == before:
+                raise StoreError(f"{store!r} took nothing of {segment.path} from {before} on ({decoded.damaged=})")
+        self._last_shipment = time.monotonic()
+        self.journal.forget(self.position, KEEP_BYTES)
+        if closing:
+            store.close()
+            self.journal.close(delete=True)
+
+    def _next_segment(self) -> tuple[int, bool] | None:
+        """Return the index of the first kept segment that is not all shipped, and whether it is the last one."""
+        segments = self.journal.segments
+        for index, segment in enumerate(segments):
+            if segment.position > self.position:
+                return index, index == len(segments) - 1
+        return None
+
+    def _sync(self) -> None:
+        for segment in list(self.journal.segments):
+            segment.sync()

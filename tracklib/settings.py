@@ -1,0 +1,267 @@
+"""One frozen `Settings`, put together in one place: arguments, then `TRACKLIB_*`, then the project file, then defaults.
+
+The project file is `tracklib.toml`, or the table `[tool.tracklib]` of a `pyproject.toml`, in the working
+directory or the nearest folder above it that has one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracklib.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Prices", "Settings", "load_settings", "state_directory"]
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+_CHOICES = {
+    "mode": ("online", "offline", "disabled"),
+    "log_models": ("all", "end", "reference", "off"),
+    "on_error": ("raise", "spool"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What resources cost, in one currency of the user's choice. All zero: no cost is computed.
+
+    Attributes:
+        gpu_hour: One GPU for an hour.
+        cpu_hour: One CPU busy for an hour.
+        memory_gb_hour: One gigabyte (10⁹ bytes) of memory for an hour.
+        storage_gb: One gigabyte stored.
+        energy_kwh: One kilowatt-hour.
+    """
+
+    gpu_hour: float = 0.0
+    cpu_hour: float = 0.0
+    memory_gb_hour: float = 0.0
+    storage_gb: float = 0.0
+    energy_kwh: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Each field `name` is also the environment variable `TRACKLIB_NAME`.
+
+    Attributes:
+        store: URI of the store; None: `.tracklib/tracklib.db` here or in the nearest folder above that has it.
+        project: Name of the project; None: that of the repository or folder.
+        experiment: Name of the experiment.
+        run_id: Id of a run to continue.
+        run_name: Name of the next run; None: made from the script's name and the time.
+        tags: Tags of each run. In the environment: `a=1,b=2`, or a JSON object.
+        mode: online; offline (keep everything in the journal until `tracklib sync`); disabled (record nothing).
+        autolog: Record frameworks and save calls in this process unasked.
+        log_models: Which models integrations store: all, end, reference, off.
+        flush_interval: Seconds between shipments to the store.
+        system_interval: Seconds between samples of system metrics; 0 turns them off.
+        spool: Folder of the journals; None: beside a local store.
+        finish_timeout: Seconds that `finish` waits for the store before it leaves the rest to `tracklib sync`.
+        strict: Raise where tracklib would otherwise warn and count.
+        on_error: What `start_run` does when the store cannot be used: raise, or spool and go on.
+        auto_log_git: Record the code's version.
+        auto_log_env: Record Python, packages and hardware.
+        auto_log_console: Record what the program prints.
+        diff_limit: Most bytes of `git diff` kept, and as many of untracked files.
+        prices: What resources cost. In the environment: a JSON object.
+    """
+
+    store: str | None = None
+    project: str | None = None
+    experiment: str = "default"
+    run_id: str | None = None
+    run_name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    mode: str = "online"
+    autolog: bool = False
+    log_models: str = "end"
+    flush_interval: float = 1.0
+    system_interval: float = 10.0
+    spool: str | None = None
+    finish_timeout: float = 60.0
+    strict: bool = False
+    on_error: str = "raise"
+    auto_log_git: bool = True
+    auto_log_env: bool = True
+    auto_log_console: bool = True
+    diff_limit: int = 1_000_000
+    prices: Prices = field(default_factory=Prices)
+
+    def updated(self, origin: str, **changes: Any) -> Settings:
+        """Return a copy with `changes` checked and applied; those that are None are left as they are.
+
+        Args:
+            origin: Where the changes come from, for the error message.
+
+        Raises:
+            ConfigError: A name is unknown or a value cannot be meant.
+
+        Example:
+            >>> Settings().updated("an argument", flush_interval=0.5).flush_interval
+            0.5
+        """
+        known = {f.name for f in fields(Settings)}
+        checked: dict[str, Any] = {}
+        for name, value in changes.items():
+            if name not in known:
+                raise ConfigError(f"{name!r}, from {origin}, is no setting; the settings are {', '.join(sorted(known))}")
+            if value is not None:
+                checked[name] = _checked(name, value, origin)
+        return replace(self, **checked)
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, directory: Path | None = None, **arguments: Any
+) -> Settings:
+    """Put the settings together: `arguments` win over the environment, that over the project file.
+
+    Args:
+        environ: The environment variables; the process's by default.
+        directory: Where the search for the project file begins; the working directory by default.
+        arguments: Settings by name; None means not given.
+
+    Raises:
+        ConfigError: A value cannot be meant; the message says where it stands and what would do.
+
+    Example:
+        >>> load_settings({"TRACKLIB_FLUSH_INTERVAL": "2"}, strict=True).flush_interval
+        2.0
+    """
+    environ = os.environ if environ is None else environ
+    settings = Settings()
+    path, table = _project_file(directory or Path.cwd())
+    if table:
+        settings = settings.updated(str(path), **table)
+    for f in fields(Settings):
+        variable = f"TRACKLIB_{f.name.upper()}"
+        if environ.get(variable, "") != "":
+            settings = settings.updated(variable, **{f.name: environ[variable]})
+    return settings.updated("an argument", **arguments)
+
+
+def state_directory(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder for what a user's processes keep between runs: spools of remote stores."""
+    environ = os.environ if environ is None else environ
+    if environ.get("TRACKLIB_SPOOL"):
+        return Path(environ["TRACKLIB_SPOOL"]).absolute()
+    from platformdirs import user_state_path
+
+    return user_state_path("tracklib", appauthor=False)
+
+
+def _project_file(directory: Path) -> tuple[Path | None, dict[str, Any]]:
+    for folder in (directory, *directory.parents):
+        own, shared = folder / "tracklib.toml", folder / "pyproject.toml"
+        if own.is_file():
+            return own, _read_toml(own)
+        if shared.is_file():
+            table = _read_toml(shared).get("tool", {}).get("tracklib")
+            if table:
+                return shared, table
+    return None, {}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        if path.name == "pyproject.toml":  # Another tool's business: whoever owns the file will say so.
+            return {}
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+
+
+def _checked(name: str, value: Any, origin: str) -> Any:
+    kind = _KINDS[name]
+    try:
+        result = _PARSERS[kind](value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} is {value!r} (from {origin}), but takes {_WORDS[kind]}") from error
+    choices = _CHOICES.get(name)
+    if choices and result not in choices:
+        raise ConfigError(f"{name} is {value!r} (from {origin}), but takes one of {', '.join(choices)}")
+    return result
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = _text(value).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError
+    return word in _TRUE
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    number = float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, (bool, float)):
+        raise TypeError
+    number = int(value)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _tags(value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("{"):
+            value = json.loads(text)
+        else:
+            parts = (part.partition("=") for part in text.split(",") if part.strip())
+            value = {name.strip(): content.strip() for name, _, content in parts}
+    if not isinstance(value, dict) or "" in value:
+        raise TypeError
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _prices(value: Any) -> Prices:
+    if isinstance(value, Prices):
+        return value
+    table = json.loads(value) if isinstance(value, str) else value
+    return Prices(**{str(key): _seconds(item) for key, item in table.items()})
+
+
+_PARSERS: dict[str, Any] = {
+    "str": _text,
+    "bool": _flag,
+    "float": _seconds,
+    "int": _count,
+    "dict": _tags,
+    "Prices": _prices,
+}
+_WORDS = {
+    "str": "text",
+    "bool": "true or false (1, 0, yes, no, on, off)",
+    "float": "a number that is not negative",
+    "int": "a whole number that is not negative",
+    "dict": "names and values: a=1,b=2 or a JSON object",
+    "Prices": f"a table of prices: {', '.join(f.name for f in fields(Prices))}",
+}
+_KINDS = {f.name: re.split(r"\W", str(f.type))[0] for f in fields(Settings)}

@@ -1,0 +1,1 @@
+"""Where runs live: the contract in `base`, one module a store."""

@@ -1,0 +1,249 @@
+"""How points are packed: columns, the batches of recent points and the sealed chunks. `docs/store-format.md` is its page.
+
+A column is `n` numbers of 8 bytes, little-endian, shuffled (all first bytes, then all second bytes, …) and compressed
+by Zstandard. Steps, and times as the bits of their floats, are first replaced by the difference to the one before.
+Shuffling is what HDF5 and Blosc do before compression: bytes of like weight are alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import zstandard
+
+from tracklib.errors import CorruptData
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "CHUNK_POINTS",
+    "ColumnGroup",
+    "MergedColumns",
+    "decode_batch",
+    "decode_steps",
+    "decode_times",
+    "decode_values",
+    "encode_batch",
+    "encode_steps",
+    "encode_times",
+    "encode_values",
+    "merge_groups",
+]
+
+CHUNK_POINTS = 16_384
+"""Most points in one chunk."""
+
+_LEVEL = 3
+
+
+class ColumnGroup(NamedTuple):
+    """Points of the same series logged together, as a store knows them.
+
+    Attributes:
+        series: `(k,)` int64, ids of the series.
+        steps: `(n,)` int64.
+        times: `(n,)` float64.
+        values: `(n, k)` float64.
+        order: `(n,)` int64, the place of each row among all rows that arrived together.
+    """
+
+    series: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
+    order: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class MergedColumns:
+    """Series that share their steps and times, in order of arrival.
+
+    Attributes:
+        series: Ids of the k series.
+        values: `(n, k)` float64.
+    """
+
+    series: tuple[int, ...]
+    steps: NDArray[np.int64]
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+def encode_steps(steps: NDArray[np.int64]) -> bytes:
+    """Pack int64 numbers that grow evenly."""
+    return _compress(_shuffled(_differences(steps)))
+
+
+def encode_times(times: NDArray[np.float64]) -> bytes:
+    """Pack float64 numbers that grow evenly."""
+    return encode_steps(_bits(times))
+
+
+def encode_values(values: NDArray[np.float64]) -> bytes:
+    """Pack float64 numbers, every bit of them."""
+    return _compress(_shuffled(_bits(values)))
+
+
+def decode_steps(data: bytes) -> NDArray[np.int64]:
+    """Undo `encode_steps`.
+
+    Raises:
+        CorruptData: The bytes are damaged.
+    """
+    return np.cumsum(_unshuffled(_decompress(data)), dtype=np.int64)
+
+
+def decode_times(data: bytes) -> NDArray[np.float64]:
+    """Undo `encode_times`."""
+    return decode_steps(data).view(np.float64)
+
+
+def decode_values(data: bytes) -> NDArray[np.float64]:
+    """Undo `encode_values`."""
+    return _unshuffled(_decompress(data)).view(np.float64)
+
+
+def encode_batch(groups: Sequence[ColumnGroup]) -> bytes:
+    """Pack everything of one flush into one blob.
+
+    Inside: the number m of head words; m head words (number of groups; rows and series of each; ids of all series),
+    as differences and shuffled; then of each group steps, times, order and the values of one series after the other.
+    """
+    head = [len(groups)]
+    for group in groups:
+        head += [len(group.steps), len(group.series)]
+    words = np.concatenate([np.array(head, dtype=np.int64), *[group.series for group in groups]])
+    parts = [np.array([len(words)], dtype="<i8").tobytes(), _shuffled(_differences(words))]
+    for group in groups:
+        parts += [
+            _shuffled(_differences(group.steps)),
+            _shuffled(_differences(_bits(group.times))),
+            _shuffled(_differences(group.order)),
+            _shuffled(_bits(group.values.T.ravel())),
+        ]
+    return _compress(b"".join(parts))
+
+
+def decode_batch(data: bytes) -> list[ColumnGroup]:
+    """Undo `encode_batch`.
+
+    Raises:
+        CorruptData: The bytes are damaged.
+    """
+    raw = _decompress(data)
+    try:
+        return _decode_batch(raw)
+    except (ValueError, IndexError) as error:
+        raise CorruptData(f"a batch of {len(data)} bytes does not hold what its head says: {error}") from error
+
+
+def _decode_batch(raw: bytes) -> list[ColumnGroup]:
+    position = 8
+
+    def take(count: int) -> NDArray[np.int64]:
+        nonlocal position
+        position += 8 * count
+        return _unshuffled(raw[position - 8 * count : position])
+
+    words = np.cumsum(take(int(np.frombuffer(raw, "<i8", 1)[0])), dtype=np.int64)
+    count = int(words[0])
+    shapes = words[1 : 1 + 2 * count].reshape(count, 2)
+    names = np.split(words[1 + 2 * count :], np.cumsum(shapes[:, 1])[:-1])
+    groups = []
+    for (rows, width), series in zip(shapes.tolist(), names, strict=True):
+        steps, times, order = (np.cumsum(take(rows), dtype=np.int64) for _ in range(3))
+        values = take(rows * width).view(np.float64).reshape(width, rows).T
+        groups.append(ColumnGroup(series, steps, times.view(np.float64), values, order))
+    return groups
+
+
+def merge_groups(batches: Iterable[Sequence[ColumnGroup]]) -> list[MergedColumns]:
+    """Put the groups of successive batches together so that each series stands in exactly one result.
+
+    Series that were always logged together share a result, and so steps and times. Rows keep the order of arrival.
+    """
+    gathered: dict[bytes, list[ColumnGroup]] = {}
+    before = 0
+    for groups in batches:
+        for group in groups:
+            key = group.series.tobytes()
+            gathered.setdefault(key, []).append(group._replace(order=group.order + before))
+        before += sum(len(group.steps) for group in groups)
+    joined = [_joined(groups) for groups in gathered.values()]
+    if len(joined) == 1:
+        return [_in_order(joined[0])]
+    homes: dict[int, int] = {}
+    for group in joined:
+        for series in group.series.tolist():
+            homes[series] = homes.get(series, 0) + 1
+    merged = [_only(group, [index for index, s in enumerate(group.series.tolist()) if homes[s] == 1]) for group in joined]
+    shared = [_merged_series(series, joined) for series, count in homes.items() if count > 1]
+    return [columns for columns in merged if columns.series] + shared
+
+
+def _joined(groups: list[ColumnGroup]) -> ColumnGroup:
+    if len(groups) == 1:
+        return groups[0]
+    columns: Any = (np.concatenate(column) for column in list(zip(*groups, strict=True))[1:])
+    return ColumnGroup(groups[0].series, *columns)
+
+
+def _only(group: ColumnGroup, columns: list[int]) -> MergedColumns:
+    return _in_order(group._replace(series=group.series[columns], values=group.values[:, columns]))
+
+
+def _in_order(group: ColumnGroup) -> MergedColumns:
+    steps, times, values = group.steps, group.times, group.values
+    if not bool((np.diff(group.order) > 0).all()):
+        order = np.argsort(group.order)
+        steps, times, values = steps[order], times[order], values[order]
+    return MergedColumns(tuple(group.series.tolist()), steps, times, values)
+
+
+def _merged_series(series: int, groups: list[ColumnGroup]) -> MergedColumns:
+    """Gather one series from all the groups that have it."""
+    found = [(group, group.series.tolist().index(series)) for group in groups if series in group.series]
+    return _in_order(
+        ColumnGroup(
+            np.array([series], dtype=np.int64),
+            np.concatenate([group.steps for group, _ in found]),
+            np.concatenate([group.times for group, _ in found]),
+            np.concatenate([group.values[:, [column]] for group, column in found]),
+            np.concatenate([group.order for group, _ in found]),
+        )
+    )
+
+
+def _bits(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.ascontiguousarray(values, dtype="<f8").view("<i8")
+
+
+def _differences(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return each number less the one before, wrapping around, so that any int64 comes back."""
+    return np.diff(numbers, prepend=np.zeros(1, dtype=np.int64))
+
+
+def _shuffled(numbers: NDArray[np.int64]) -> bytes:
+    return np.ascontiguousarray(numbers, dtype="<i8").view(np.uint8).reshape(-1, 8).T.tobytes()
+
+
+def _unshuffled(data: bytes) -> NDArray[np.int64]:
+    if len(data) % 8:
+        raise CorruptData(f"a column of {len(data)} bytes is damaged: it is no whole number of 8-byte words")
+    return np.frombuffer(data, dtype=np.uint8).reshape(8, -1).T.copy().view("<i8").reshape(-1)
+
+
+def _compress(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+
+
+def _decompress(data: bytes) -> bytes:
+    try:
+        return zstandard.ZstdDecompressor().decompress(data)
+    except zstandard.ZstdError as error:
+        raise CorruptData(f"a column of {len(data)} bytes cannot be decompressed: {error}") from error

@@ -1,0 +1,227 @@
+"""One SQLite file, opened when needed, opened anew when it was replaced, and its errors in our words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from threading import RLock
+from typing import TYPE_CHECKING, Final
+
+from tracklib.errors import CorruptData, NotFound, StoreError, StoreUnavailable, StoreVersion
+from tracklib.stores.mounts import network_filesystem
+from tracklib.stores.schema import APPLICATION_ID, VERSION, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["SqliteFile"]
+
+BUSY_SECONDS: Final = 5.0
+"""How long one statement waits for another process before it gives up; who calls tries again."""
+
+_MAGIC = b"SQLite format 3\0"
+_PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_PROTOCOL,
+)
+
+
+class SqliteFile:
+    """A database file with our tables.
+
+    Attributes:
+        generation: Grows each time the file is opened: what was cached of an older one is void.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.generation = 0
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._process = 0
+        self._lock = RLock()
+
+    def check(self) -> None:
+        """See whether the file can be written to, from its first bytes alone: no lock is waited for.
+
+        Raises:
+            StoreError: It cannot; the message says why and what to do.
+        """
+        folder = self.path.parent
+        self._refuse_network()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            head = _head(self.path)
+        except OSError as error:
+            raise StoreError(f"the store {self.path} cannot be opened: {error.strerror}; choose another with store=…") from error
+        if not os.access(self.path if self.path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
+            raise StoreError(f"the store {self.path} cannot be written to: change its rights or choose another with store=…")
+        self._check_head(head)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Run a transaction: all of it or nothing.
+
+        Raises:
+            StoreUnavailable: The file is locked, full or away.
+            CorruptData: The file is damaged.
+        """
+        with self._lock, _translated(self.path):
+            connection = self._open(create=True)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self.generation += 1
+                raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """See one state of the file for as long as this lasts.
+
+        Raises:
+            NotFound: There is no such file yet.
+        """
+        with self._lock, _translated(self.path):
+            connection = self._open(create=False)
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    def checkpoint(self) -> None:
+        """Bring all that was committed to the disk, so that a power cut cannot take it back."""
+        with self._lock, _translated(self.path):
+            self._open(create=True).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self) -> None:
+        """Close the connection, if it is this process's."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None and self._process == os.getpid():
+                connection.close()
+
+    def _open(self, *, create: bool) -> sqlite3.Connection:
+        """Return a connection to the file that has the name now; an old one may be of a file that was deleted."""
+        if self._connection is not None and self._identity == _identity(self.path) and self._process == os.getpid():
+            return self._connection
+        self.close()
+        if not create and not self.path.exists():
+            raise NotFound(f"there is no store at {self.path} yet: a first run makes it, or give another with --store or store=…")
+        self._refuse_network()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._identity, self._process = connection, _identity(self.path), os.getpid()
+        self.generation += 1
+        return connection
+
+    def _refuse_network(self) -> None:
+        kind = network_filesystem(self.path.parent)
+        if kind:
+            raise StoreError(
+                f"the store {self.path} is on a network file system ({kind}), where SQLite loses data: "
+                f"use file://{self.path.parent.absolute()} instead, which is made for it, or a local folder"
+            )
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        self._check_version(version)
+        if version < VERSION:
+            _use_wal(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            # Another process may have been faster.
+            if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+                self._check_ours(connection)
+                migrate(connection)
+            connection.execute("COMMIT")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _check_head(self, head: bytes) -> None:
+        if not head:
+            return
+        if head[:16] != _MAGIC:
+            raise CorruptData(f"{self.path} is no SQLite database: move it away or choose another store with store=…")
+        if len(head) >= 72:
+            self._check_version(int.from_bytes(head[60:64], "big"))
+
+    def _check_version(self, version: int) -> None:
+        if version > VERSION:
+            raise StoreVersion(
+                f"the store {self.path} has version {version}, but this tracklib knows versions up to {VERSION}: "
+                "upgrade with `pip install --upgrade tracklib-ml`"
+            )
+
+    def _check_ours(self, connection: sqlite3.Connection) -> None:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+        if tables and application != APPLICATION_ID:
+            connection.execute("ROLLBACK")
+            raise StoreError(f"{self.path} is a database of another program: choose another store with store=…")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; SQLite does not wait by itself when two processes do this at once."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not _is(error, sqlite3.SQLITE_BUSY) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if _is(error, *_PASSING):
+            raise StoreUnavailable(f"the store {path} cannot be used now: {error}") from error
+        if _is(error, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise CorruptData(f"the store {path} is damaged: {error}; restore it from a copy or move it away") from error
+        raise StoreError(f"the store {path} cannot be used: {error}") from error
+    except PermissionError as error:
+        raise StoreUnavailable(f"the store {path} cannot be used: {error.strerror}") from error
+
+
+def _is(error: sqlite3.Error, *codes: int) -> bool:
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in codes
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - once per flush, and pathlib takes ten times as long
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(100)
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,321 @@
+"""What each kind of record does to the tables: a run is the fold over the records of its writers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from tracklib.model import ExperimentStatus, RecordKind, RunStatus, flatten_params, new_id
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from tracklib.model import Record
+
+__all__ = ["apply_record", "dump", "ensure_experiment", "ensure_run", "ensure_writer"]
+
+RECOVERED: Final = {"project": "recovered", "experiment": "default"}
+"""Where a run goes whose first record was lost."""
+
+_KEPT: Final = frozenset({RecordKind.CONSOLE, RecordKind.MESSAGE, RecordKind.PARAMS, RecordKind.TAGS, RecordKind.NOTES})
+"""Kinds that are also kept as events: output, and the history of what can change."""
+
+
+def dump(value: Any) -> str:
+    """Return compact JSON; non-ASCII text stays readable."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def ensure_experiment(connection: sqlite3.Connection, project: str, experiment: str, at: float) -> str:
+    """Return the id of an experiment, making it and its project if they are missing."""
+    connection.execute(
+        "INSERT INTO project (id, name, description, owner, team, tags, settings, created_at, updated_at)"
+        " VALUES (?, ?, '', '', '', '{}', '{}', ?, ?) ON CONFLICT (name) DO NOTHING",
+        (new_id(at), project, at, at),
+    )
+    key, settings = connection.execute("SELECT id, settings FROM project WHERE name = ?", (project,)).fetchone()
+    defaults = json.loads(settings).get("experiment_defaults", {})
+    connection.execute(
+        "INSERT INTO experiment (id, project_id, name, description, hypothesis, status, tags, created_by, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?) ON CONFLICT (project_id, name) DO NOTHING",
+        (
+            new_id(at),
+            key,
+            experiment,
+            str(defaults.get("description", "")),
+            str(defaults.get("hypothesis", "")),
+            ExperimentStatus.ACTIVE,
+            dump(defaults.get("tags", {})),
+            at,
+            at,
+        ),
+    )
+    row = connection.execute("SELECT id FROM experiment WHERE project_id = ? AND name = ?", (key, experiment)).fetchone()
+    return str(row[0])
+
+
+def ensure_run(connection: sqlite3.Connection, run: str, start: dict[str, Any], at: float) -> int:
+    """Return the key of a run, making it by its start record if it is missing."""
+    row = connection.execute("SELECT key FROM run WHERE id = ?", (run,)).fetchone()
+    if row:
+        return int(row[0])
+    place = {**RECOVERED, **{key: start[key] for key in RECOVERED if start.get(key)}}
+    experiment = ensure_experiment(connection, place["project"], place["experiment"], at)
+    cursor = connection.execute(
+        "INSERT INTO run (id, experiment_id, name, status, reason, start_time, parent, created_by, created_at, notes, params,"
+        " error, dropped, source, source_documents, environment, resources)"
+        " VALUES (?, ?, ?, ?, '', ?, ?, ?, ?, '', '{}', 'null', '{}', '{}', '{}', '{}', '{}')",
+        (
+            run,
+            experiment,
+            start.get("name") or run,
+            RunStatus.RUNNING,
+            at,
+            start.get("parent"),
+            start.get("created_by", ""),
+            start.get("created_at", at),
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def ensure_writer(connection: sqlite3.Connection, run: int, writer: str, at: float) -> tuple[int, int]:
+    """Return key and position of a writer, making it if it is new."""
+    row = connection.execute("SELECT key, position FROM writer WHERE run_key = ? AND writer = ?", (run, writer)).fetchone()
+    if row:
+        return int(row[0]), int(row[1])
+    cursor = connection.execute(
+        "INSERT INTO writer (run_key, writer, rank, host, pid, spool, position, summarised, status, started_at, heartbeat_at,"
+        " is_primary, dropped) VALUES (?, ?, 0, '', 0, '', 0, 0, ?, ?, ?, 1, '{}')",
+        (run, writer, RunStatus.RUNNING, at, at),
+    )
+    return int(cursor.lastrowid or 0), 0
+
+
+def apply_record(connection: sqlite3.Connection, run: int, writer: tuple[int, str], record: Record) -> None:
+    """Do to the tables what a record says. Records of unknown kinds, of later versions, are kept as events.
+
+    Args:
+        writer: Its key and its name.
+    """
+    action = _ACTIONS.get(record.kind)
+    if action is not None:
+        action(connection, run, writer[0], record)
+    if action is None or record.kind in _KEPT:
+        connection.execute(
+            "INSERT INTO event (run_key, writer, kind, time, data) VALUES (?, ?, ?, ?, ?)",
+            (run, writer[1], record.kind, record.time, dump(record.data)),
+        )
+
+
+def _start(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    data = record.data
+    primary = bool(data.get("primary", True))
+    connection.execute(
+        "UPDATE writer SET rank = ?, host = ?, pid = ?, spool = ?, status = ?, started_at = ?, is_primary = ? WHERE key = ?",
+        (
+            data.get("rank", 0),
+            data.get("host", ""),
+            data.get("pid", 0),
+            data.get("spool", ""),
+            RunStatus.RUNNING,
+            record.time,
+            primary,
+            writer,
+        ),
+    )
+    if not primary or _superseded(connection, run, writer):
+        return
+    connection.execute(
+        "UPDATE run SET status = ?, reason = '', end_time = NULL, error = 'null',"
+        " start_time = min(coalesce(start_time, ?2), ?2), hostname = ? WHERE key = ?",
+        (RunStatus.RUNNING, record.time, data.get("host", ""), run),
+    )
+
+
+def _end(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    data = record.data
+    status = RunStatus(data.get("status", RunStatus.COMPLETED))
+    connection.execute("UPDATE writer SET status = ? WHERE key = ?", (status, writer))
+    primary = connection.execute("SELECT is_primary FROM writer WHERE key = ?", (writer,)).fetchone()[0]
+    if not primary or _superseded(connection, run, writer):
+        return
+    end = float(data.get("end_time") or record.time)
+    connection.execute(
+        "UPDATE run SET status = ?, reason = ?, end_time = ?, error = ?,"
+        " duration = coalesce(duration, 0) + ? WHERE key = ?",
+        (
+            status,
+            data.get("reason", ""),
+            end,
+            dump(data.get("error")),
+            _seconds(connection, writer, end, data.get("duration")),
+            run,
+        ),
+    )
+
+
+def _superseded(connection: sqlite3.Connection, run: int, writer: int) -> bool:
+    """Tell whether the run was resumed by another process since: then this one's news are old."""
+    row = connection.execute(
+        "SELECT 1 FROM writer WHERE run_key = ? AND is_primary AND started_at > (SELECT started_at FROM writer WHERE key = ?)",
+        (run, writer),
+    ).fetchone()
+    return row is not None
+
+
+def _seconds(connection: sqlite3.Connection, writer: int, end: float, measured: float | None) -> float:
+    """Return how long a writer ran: as it measured itself, else by the wall clock."""
+    if measured is not None:
+        return float(measured)
+    started = connection.execute("SELECT started_at FROM writer WHERE key = ?", (writer,)).fetchone()[0]
+    return max(0.0, end - float(started))
+
+
+def _params(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+    stored = json.loads(connection.execute("SELECT params FROM run WHERE key = ?", (run,)).fetchone()[0])
+    merged = _merged(stored, record.data["params"])
+    connection.execute("UPDATE run SET params = ? WHERE key = ?", (dump(merged), run))
+    connection.execute("DELETE FROM param WHERE run_key = ?", (run,))
+    connection.executemany(
+        "INSERT OR REPLACE INTO param (run_key, name, text, number) VALUES (?, ?, ?, ?)",
+        ((run, name, *_param_columns(value)) for name, value in flatten_params(merged)),
+    )
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return nested params with `new` over `old`; marked values are leaves."""
+    result = dict(old)
+    for key, value in new.items():
+        before = result.get(key)
+        nested = isinstance(value, dict) and isinstance(before, dict) and not any(k.startswith("$") for k in (*value, *before))
+        result[key] = _merged(before or {}, value) if nested else value
+    return result
+
+
+def _param_columns(value: Any) -> tuple[str, float | None]:
+    if isinstance(value, bool) or value is None:
+        return dump(value), None if value is None else float(value)
+    if isinstance(value, (int, float)):
+        return dump(value), _as_real(value)
+    if isinstance(value, dict) and value.keys() == {"$float"}:
+        number = float(value["$float"])
+        return value["$float"], None if number != number else number  # noqa: PLR0124 - NaN, which SQLite cannot compare
+    return value if isinstance(value, str) else dump(value), None
+
+
+def _as_real(value: float) -> float | None:
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _tags(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+    for name, value in record.data["tags"].items():
+        if value is None:
+            connection.execute("DELETE FROM tag WHERE run_key = ? AND name = ?", (run, name))
+        else:
+            connection.execute("INSERT OR REPLACE INTO tag (run_key, name, value) VALUES (?, ?, ?)", (run, name, value))
+
+
+def _notes(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+    connection.execute("UPDATE run SET notes = ? WHERE key = ?", (record.data["text"], run))
+
+
+def _name(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+    connection.execute("UPDATE run SET name = ? WHERE key = ?", (record.data["name"], run))
+
+
+def _source(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+    data = dict(record.data)
+    documents = {name: _document(connection, data.pop(name)) for name in ("diff", "untracked") if data.get(name)}
+    _merge_column(connection, run, "source", data)
+    _merge_column(connection, run, "source_documents", documents)
+    connection.execute(
+        "UPDATE run SET git_commit = coalesce(?, git_commit), git_branch = coalesce(?, git_branch) WHERE key = ?",
+        (data.get("commit"), data.get("branch"), run),
+    )
+
+
+def _environment(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+    data = dict(record.data)
+    packages = data.pop("packages", None)
+    if packages:
+        connection.execute("UPDATE run SET packages = ? WHERE key = ?", (_document(connection, packages), run))
+    _merge_column(connection, run, "environment", data)
+
+
+def _resources(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+    _merge_column(connection, run, "resources", record.data)
+
+
+def _dropped(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    connection.execute("UPDATE writer SET dropped = ? WHERE key = ?", (dump(record.data["counts"]), writer))
+    total: dict[str, int] = {}
+    for (counts,) in connection.execute("SELECT dropped FROM writer WHERE run_key = ?", (run,)):
+        for reason, count in json.loads(counts).items():
+            total[reason] = total.get(reason, 0) + int(count)
+    connection.execute("UPDATE run SET dropped = ? WHERE key = ?", (dump(total), run))
+
+
+def _artifact(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+    data = record.data
+    connection.execute(
+        "INSERT OR REPLACE INTO artifact (id, run_key, name, type, version, path, size, checksum, metadata, step, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            data["id"],
+            run,
+            data["name"],
+            data["type"],
+            data.get("version", 0),
+            data.get("path", ""),
+            data.get("size", 0),
+            data.get("checksum", ""),
+            dump(data.get("metadata", {})),
+            data.get("step"),
+            record.time,
+        ),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO artifact_file (artifact_id, path, size, checksum) VALUES (?, ?, ?, ?)",
+        ((data["id"], file["path"], file["size"], file["checksum"]) for file in data.get("files", ())),
+    )
+
+
+def _nothing(_connection: sqlite3.Connection, _run: int, _writer: int, _record: Record) -> None:
+    """Console lines, messages and heartbeats change no table but their own."""
+
+
+def _merge_column(connection: sqlite3.Connection, run: int, column: str, data: dict[str, Any]) -> None:
+    stored = json.loads(connection.execute(f"SELECT {column} FROM run WHERE key = ?", (run,)).fetchone()[0])  # noqa: S608 - our own names
+    connection.execute(f"UPDATE run SET {column} = ? WHERE key = ?", (dump({**stored, **data}), run))  # noqa: S608 - as above
+
+
+def _document(connection: sqlite3.Connection, content: Any) -> str:
+    """Keep a long text once, however many runs have it; return its hash."""
+    text = content if isinstance(content, str) else dump(content)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    connection.execute("INSERT OR IGNORE INTO document (hash, text) VALUES (?, ?)", (key, text))
+    return key
+
+
+_ACTIONS: Final[dict[str, Callable[[sqlite3.Connection, int, int, Record], None]]] = {
+    RecordKind.START: _start,
+    RecordKind.PARAMS: _params,
+    RecordKind.TAGS: _tags,
+    RecordKind.NOTES: _notes,
+    RecordKind.NAME: _name,
+    RecordKind.SOURCE: _source,
+    RecordKind.ENVIRONMENT: _environment,
+    RecordKind.RESOURCES: _resources,
+    RecordKind.ARTIFACT: _artifact,
+    RecordKind.CONSOLE: _nothing,
+    RecordKind.MESSAGE: _nothing,
+    RecordKind.DROPPED: _dropped,
+    RecordKind.HEARTBEAT: _nothing,
+    RecordKind.END: _end,
+}

@@ -1,0 +1,298 @@
+"""Points in SQLite: recent ones as batches, sealed ones as chunks, and a summary of each series."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tracklib.errors import NotFound
+from tracklib.model import SeriesPoints, Summary
+from tracklib.stores.chunks import (
+    CHUNK_POINTS,
+    ColumnGroup,
+    MergedColumns,
+    decode_batch,
+    decode_steps,
+    decode_times,
+    decode_values,
+    encode_batch,
+    encode_steps,
+    encode_times,
+    encode_values,
+    merge_groups,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from tracklib.model import PointGroup
+
+__all__ = ["add_points", "read_series", "read_summaries", "seal", "series_ids"]
+
+DIRECT_ROWS: Final = 4096
+"""A batch with a group of so many rows becomes chunks at once."""
+SEAL_ROWS: Final = 4096
+SEAL_POINTS: Final = 1_000_000
+SEAL_BATCHES: Final = 256
+"""Batches become chunks when one of these is reached: enough for good chunks, few enough to read through."""
+SUMMARY_SERIES: Final = 64
+"""Summaries of so many series are brought up to date with each batch; of more, when batches become chunks."""
+
+_UPDATE = """
+UPDATE series SET count = count + ?2, nan_count = nan_count + ?3, sum = sum + ?4,
+  min = min(coalesce(min, ?5), coalesce(?5, min)), max = max(coalesce(max, ?6), coalesce(?6, max)),
+  last = CASE WHEN last_step IS NULL OR ?8 >= last_step THEN ?9 ELSE last END,
+  last_time = CASE WHEN last_step IS NULL OR ?8 >= last_step THEN ?10 ELSE last_time END,
+  first_step = min(coalesce(first_step, ?7), ?7), last_step = max(coalesce(last_step, ?8), ?8)
+WHERE id = ?1
+"""
+_COLUMNS = "name, last, min, max, sum, count, nan_count, first_step, last_step, last_time"
+
+
+def series_ids(connection: sqlite3.Connection, run: int, names: Iterable[str], known: dict[str, int]) -> None:
+    """Make sure that `known` has the ids of these series of a run, creating those that are new."""
+    missing = [name for name in names if name not in known]
+    if not missing:
+        return
+    if not known:
+        known.update(connection.execute("SELECT name, id FROM series WHERE run_key = ?", (run,)))
+    for name in missing:
+        if name not in known:
+            cursor = connection.execute(
+                "INSERT INTO series (run_key, name, count, nan_count, sum) VALUES (?, ?, 0, 0, 0.0)"
+                " ON CONFLICT DO UPDATE SET name = name RETURNING id",
+                (run, name),
+            )
+            known[name] = cursor.fetchone()[0]
+
+
+def add_points(
+    connection: sqlite3.Connection, writer: int, groups: Sequence[PointGroup], known: dict[str, int], *, final: bool
+) -> None:
+    """Keep the points of one flush, as a batch or, where they are many or the last ones, as chunks."""
+    columns = [_columns(group, known) for group in groups]
+    rows = sum(len(group.steps) for group in columns)
+    points = sum(group.values.size for group in columns)
+    waiting, waiting_rows, waiting_points = connection.execute(
+        "SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(points), 0) FROM batch WHERE writer_key = ?", (writer,)
+    ).fetchone()
+    full = waiting >= SEAL_BATCHES or waiting_rows + rows >= SEAL_ROWS or waiting_points + points >= SEAL_POINTS
+    if final or full or rows >= DIRECT_ROWS:
+        seal(connection, writer, columns)
+    elif columns:
+        cursor = connection.execute(
+            "INSERT INTO batch (writer_key, rows, points, data) VALUES (?, ?, ?, ?)",
+            (writer, rows, points, encode_batch(columns)),
+        )
+        if sum(len(group.series) for group in columns) <= SUMMARY_SERIES:
+            _catch_up(connection, writer, int(cursor.lastrowid or 0), columns)
+
+
+def _columns(group: PointGroup, known: dict[str, int]) -> ColumnGroup:
+    series = np.array([known[name] for name in group.names], dtype=np.int64)
+    return ColumnGroup(series, group.steps, group.times, group.values, group.order)
+
+
+def seal(connection: sqlite3.Connection, writer: int, columns: Sequence[ColumnGroup] = ()) -> None:
+    """Turn the batches of a writer, and `columns` behind them, into chunks, and bring the summaries up to date."""
+    rows = connection.execute("SELECT id, data FROM batch WHERE writer_key = ? ORDER BY id", (writer,)).fetchall()
+    batches = [decode_batch(data) for _, data in rows]
+    summarised = _summarised(connection, writer)
+    fresh = [batch for (key, _), batch in zip(rows, batches, strict=True) if key > summarised]
+    _summarise(connection, [*fresh, columns])
+    for merged in merge_groups([*batches, columns]):
+        _write_chunks(connection, writer, merged)
+    connection.execute("DELETE FROM batch WHERE writer_key = ?", (writer,))
+
+
+def _write_chunks(connection: sqlite3.Connection, writer: int, merged: MergedColumns) -> None:
+    for start in range(0, len(merged.steps), CHUNK_POINTS):
+        part = slice(start, start + CHUNK_POINTS)
+        steps, times, values = merged.steps[part], merged.times[part], merged.values[part]
+        cursor = connection.execute(
+            "INSERT INTO axis (writer_key, count, first_step, last_step, steps, times) VALUES (?, ?, ?, ?, ?, ?)",
+            (writer, len(steps), int(steps.min()), int(steps.max()), encode_steps(steps), encode_times(times)),
+        )
+        axis = cursor.lastrowid
+        count, statistics, columns = len(steps), _statistics(values), np.ascontiguousarray(values.T)
+        connection.executemany(
+            "INSERT INTO chunk (series_id, axis_id, count, nan_count, sum, min, max, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (series, axis, count, *statistic, encode_values(column))
+                for series, statistic, column in zip(merged.series, statistics, columns, strict=True)
+            ),
+        )
+
+
+def _statistics(values: NDArray[np.float64]) -> list[tuple[int, float, float | None, float | None]]:
+    """Return for each column how many values are NaN, and sum, min and max of the others."""
+    missing = np.isnan(values)
+    with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN, and that is the truth about such a sum.
+        sums = np.where(missing, 0.0, values).sum(axis=0)
+    lows = np.where(missing, np.inf, values).min(axis=0)
+    highs = np.where(missing, -np.inf, values).max(axis=0)
+    counts = missing.sum(axis=0).tolist()
+    return [
+        (count, total, None, None) if count == len(values) else (count, total, low, high)
+        for count, total, low, high in zip(counts, sums.tolist(), lows.tolist(), highs.tolist(), strict=True)
+    ]
+
+
+# ---- summaries
+
+
+def _summarised(connection: sqlite3.Connection, writer: int) -> int:
+    """Return the id of the last batch of a writer that its summaries know of."""
+    row = connection.execute("SELECT summarised FROM writer WHERE key = ?", (writer,)).fetchone()
+    return int(row[0] or 0)
+
+
+def _catch_up(connection: sqlite3.Connection, writer: int, batch: int, columns: Sequence[ColumnGroup]) -> None:
+    """Bring the summaries up to date with a new batch, unless wide ones before it were left for later."""
+    before = connection.execute(
+        "SELECT max(id) FROM batch WHERE writer_key = ? AND id < ?", (writer, batch)
+    ).fetchone()[0]
+    if before is None or before <= _summarised(connection, writer):
+        _summarise(connection, [columns])
+        connection.execute("UPDATE writer SET summarised = ? WHERE key = ?", (batch, writer))
+
+
+def _summarise(connection: sqlite3.Connection, batches: Sequence[Sequence[ColumnGroup]]) -> None:
+    for groups in batches:
+        connection.executemany(_UPDATE, _summary_rows(groups))
+
+
+def _summary_rows(groups: Sequence[ColumnGroup]) -> Iterable[tuple[Any, ...]]:
+    """Return the arguments of `_UPDATE`, so ordered that of several points at the highest step the last one wins."""
+    last_rows = [(len(group.steps) - 1 - int(group.steps[::-1].argmax()), group) for group in groups if len(group.steps)]
+    for row, group in sorted(last_rows, key=lambda pair: int(pair[1].order[pair[0]])):
+        count, first, last, time = len(group.steps), int(group.steps.min()), int(group.steps[row]), float(group.times[row])
+        statistics = _statistics(group.values)
+        finals = group.values[row].tolist()
+        for series, (missing, total, low, high), final in zip(group.series.tolist(), statistics, finals, strict=True):
+            yield series, count, missing, total, low, high, first, last, final, time
+
+
+def read_summaries(connection: sqlite3.Connection, runs: dict[int, str]) -> dict[str, dict[str, Summary]]:
+    """Return summaries by run id and name for runs given as key to id; what is not summarised yet is folded in."""
+    result: dict[str, dict[str, Summary]] = {run: {} for run in runs.values()}
+    rows: dict[int, list[Any]] = {}
+    for keys in _portions(list(runs)):
+        marks = ",".join("?" * len(keys))
+        found = connection.execute(f"SELECT id, run_key, {_COLUMNS} FROM series WHERE run_key IN ({marks})", keys)  # noqa: S608 - only marks are put in
+        rows.update({row[0]: list(row[1:]) for row in found})
+        pending = connection.execute(
+            "SELECT batch.data FROM batch JOIN writer ON writer.key = batch.writer_key"  # noqa: S608 - as above
+            f" WHERE writer.run_key IN ({marks}) AND batch.id > coalesce(writer.summarised, 0) ORDER BY batch.id",
+            keys,
+        ).fetchall()
+        for (data,) in pending:
+            for change in _summary_rows(decode_batch(data)):
+                _fold(rows[change[0]], change)
+    for row in rows.values():
+        if row[6]:
+            result[runs[row[0]]][row[1]] = _summary(row[1:])
+    return result
+
+
+def _portions(keys: list[int], size: int = 500) -> Iterable[list[int]]:
+    return (keys[start : start + size] for start in range(0, len(keys), size))
+
+
+def _fold(row: list[Any], change: tuple[Any, ...]) -> None:
+    """Do to a row in memory what `_UPDATE` does to one in the table."""
+    _, count, missing, total, low, high, first, last, final, time = change
+    row[6] += count
+    row[7] += missing
+    row[5] = None if row[5] is None or math.isnan(total) else row[5] + total
+    row[3] = min((v for v in (row[3], low) if v is not None), default=None)
+    row[4] = max((v for v in (row[4], high) if v is not None), default=None)
+    if row[9] is None or last >= row[9]:
+        row[2], row[10] = final, time
+    row[8] = first if row[8] is None else min(row[8], first)
+    row[9] = last if row[9] is None else max(row[9], last)
+
+
+def _summary(row: Sequence[Any]) -> Summary:
+    name, last, low, high, total, count, missing, first, last_step, time = row
+    numbers = count - missing
+    return Summary(
+        name=name,
+        last=_nan(last),
+        min=_nan(low),
+        max=_nan(high),
+        mean=_nan(total) / numbers if numbers else math.nan,
+        count=count,
+        first_step=first,
+        last_step=last_step,
+        last_time=time,
+    )
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+# ---- series
+
+
+def read_series(connection: sqlite3.Connection, run: int, name: str, *, every: bool) -> SeriesPoints:
+    """Return a series by step; of several points at a step the last to arrive, or with `every` all of them.
+
+    Raises:
+        NotFound: The run has no such series.
+    """
+    found = connection.execute("SELECT id FROM series WHERE run_key = ? AND name = ?", (run, name)).fetchone()
+    if found is None:
+        raise NotFound(f"the run has no metric {name!r}{_nearest(connection, run, name)}")
+    parts: list[SeriesPoints] = []
+    for (writer,) in connection.execute("SELECT key FROM writer WHERE run_key = ? ORDER BY key", (run,)).fetchall():
+        parts += _sealed(connection, found[0], writer)
+        parts += _recent(connection, found[0], writer)
+    if not parts:
+        empty = np.empty(0)
+        return SeriesPoints(empty.astype(np.int64), empty, empty)
+    steps, times, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _by_step(SeriesPoints(steps, times, values), every=every)
+
+
+def _sealed(connection: sqlite3.Connection, series: int, writer: int) -> Iterable[SeriesPoints]:
+    rows = connection.execute(
+        "SELECT axis.steps, axis.times, chunk.data FROM chunk JOIN axis ON axis.id = chunk.axis_id"
+        " WHERE chunk.series_id = ? AND axis.writer_key = ? ORDER BY axis.id",
+        (series, writer),
+    )
+    for steps, times, values in rows:
+        yield SeriesPoints(decode_steps(steps), decode_times(times), decode_values(values))
+
+
+def _recent(connection: sqlite3.Connection, series: int, writer: int) -> Iterable[SeriesPoints]:
+    rows = connection.execute("SELECT data FROM batch WHERE writer_key = ? ORDER BY id", (writer,))
+    for merged in merge_groups([decode_batch(data) for (data,) in rows]):
+        if series in merged.series:
+            yield SeriesPoints(merged.steps, merged.times, merged.values[:, merged.series.index(series)])
+
+
+def _by_step(points: SeriesPoints, *, every: bool) -> SeriesPoints:
+    """Sort by step, keeping the order of arrival within a step."""
+    steps = points.steps
+    if len(steps) < 2 or bool((steps[1:] > steps[:-1]).all()):
+        return points
+    order = np.argsort(steps, kind="stable")
+    if not every:
+        ordered = steps[order]
+        order = order[np.append(ordered[1:] != ordered[:-1], True)]
+    return SeriesPoints(*(column[order] for column in points))
+
+
+def _nearest(connection: sqlite3.Connection, run: int, name: str) -> str:
+    import difflib
+
+    names = [row[0] for row in connection.execute("SELECT name FROM series WHERE run_key = ?", (run,))]
+    close = difflib.get_close_matches(name, names, 3)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

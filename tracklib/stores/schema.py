@@ -1,0 +1,244 @@
+"""The tables of the SQLite store, as a history of migrations. `docs/store-format.md` describes them.
+
+A migration is never changed once it was released: a new one is added behind it, and `VERSION` counts them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from sqlite_utils import Database
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "VERSION", "migrate"]
+
+APPLICATION_ID: Final = 0x74726B6C
+"""Stands in the header of each of our databases: the letters "trkl"."""
+
+
+def m001_initial(db: Database) -> None:
+    """Make the tables of the first version."""
+    _catalog_tables(db)
+    _run_tables(db)
+    _artifact_tables(db)
+    _point_tables(db)
+
+
+def _catalog_tables(db: Database) -> None:
+    db.table("project").create(
+        {
+            "id": str,
+            "name": str,
+            "description": str,
+            "owner": str,
+            "team": str,
+            "tags": str,
+            "settings": str,
+            "created_at": float,
+            "updated_at": float,
+            "archived_at": float,
+        },
+        pk="id",
+        not_null={"name"},
+    )
+    db.table("project").create_index(["name"], unique=True)
+    db.table("experiment").create(
+        {
+            "id": str,
+            "project_id": str,
+            "name": str,
+            "description": str,
+            "hypothesis": str,
+            "status": str,
+            "tags": str,
+            "created_by": str,
+            "created_at": float,
+            "updated_at": float,
+            "archived_at": float,
+        },
+        pk="id",
+        not_null={"project_id", "name", "status"},
+        foreign_keys=[("project_id", "project", "id")],
+    )
+    db.table("experiment").create_index(["project_id", "name"], unique=True)
+    # Long texts that many runs share (package lists, diffs), once each, by SHA-256.
+    db.table("document").create({"hash": str, "text": str}, pk="hash")
+
+
+def _run_tables(db: Database) -> None:
+    db.table("run").create(
+        {
+            "key": int,
+            "id": str,
+            "experiment_id": str,
+            "name": str,
+            "status": str,
+            "reason": str,
+            "start_time": float,
+            "end_time": float,
+            "duration": float,
+            "parent": str,
+            "created_by": str,
+            "created_at": float,
+            "archived_at": float,
+            "notes": str,
+            "params": str,
+            "error": str,
+            "dropped": str,
+            "source": str,
+            "source_documents": str,
+            "environment": str,
+            "packages": str,
+            "resources": str,
+            "git_commit": str,
+            "git_branch": str,
+            "hostname": str,
+        },
+        pk="key",
+        not_null={"id", "experiment_id", "status"},
+        foreign_keys=[("experiment_id", "experiment", "id")],
+    )
+    db.table("run").create_index(["id"], unique=True)
+    db.table("run").create_index(["experiment_id", "created_at"])
+    for column in ("status", "name", "parent", "git_commit", "created_at"):
+        db.table("run").create_index([column])
+    db.table("writer").create(
+        {
+            "key": int,
+            "run_key": int,
+            "writer": str,
+            "rank": int,
+            "host": str,
+            "pid": int,
+            "spool": str,
+            "position": int,
+            "summarised": int,
+            "status": str,
+            "started_at": float,
+            "heartbeat_at": float,
+            "is_primary": int,
+            "dropped": str,
+        },
+        pk="key",
+        not_null={"run_key", "writer", "position"},
+        foreign_keys=[("run_key", "run", "key")],
+    )
+    db.table("writer").create_index(["run_key", "writer"], unique=True)
+    # number is NULL where the value is no number (or NaN); text is its JSON, or the bare text of a string.
+    db.execute(
+        'CREATE TABLE "param" ("run_key" INTEGER NOT NULL REFERENCES "run"("key"), "name" TEXT NOT NULL,'
+        ' "text" TEXT, "number" REAL, PRIMARY KEY ("run_key", "name")) WITHOUT ROWID'
+    )
+    db.table("param").create_index(["name", "number"])
+    db.table("param").create_index(["name", "text"])
+    db.execute(
+        'CREATE TABLE "tag" ("run_key" INTEGER NOT NULL REFERENCES "run"("key"), "name" TEXT NOT NULL,'
+        ' "value" TEXT NOT NULL, PRIMARY KEY ("run_key", "name")) WITHOUT ROWID'
+    )
+    db.table("tag").create_index(["name", "value"])
+    db.table("event").create(
+        {"id": int, "run_key": int, "writer": str, "kind": str, "time": float, "data": str},
+        pk="id",
+        foreign_keys=[("run_key", "run", "key")],
+    )
+    db.table("event").create_index(["run_key", "kind"])
+
+
+def _artifact_tables(db: Database) -> None:
+    db.table("artifact").create(
+        {
+            "id": str,
+            "run_key": int,
+            "name": str,
+            "type": str,
+            "version": int,
+            "path": str,
+            "size": int,
+            "checksum": str,
+            "metadata": str,
+            "step": int,
+            "created_at": float,
+        },
+        pk="id",
+        foreign_keys=[("run_key", "run", "key")],
+    )
+    db.table("artifact").create_index(["run_key"])
+    db.table("artifact").create_index(["name"])
+    db.table("artifact_file").create(
+        {"artifact_id": str, "path": str, "size": int, "checksum": str},
+        pk=("artifact_id", "path"),
+        foreign_keys=[("artifact_id", "artifact", "id")],
+    )
+    db.table("artifact_file").create_index(["checksum"])
+
+
+def _point_tables(db: Database) -> None:
+    # NULL in last, min, max and sum means NaN.
+    db.table("series").create(
+        {
+            "id": int,
+            "run_key": int,
+            "name": str,
+            "last": float,
+            "min": float,
+            "max": float,
+            "sum": float,
+            "count": int,
+            "nan_count": int,
+            "first_step": int,
+            "last_step": int,
+            "last_time": float,
+        },
+        pk="id",
+        not_null={"run_key", "name"},
+        foreign_keys=[("run_key", "run", "key")],
+    )
+    db.table("series").create_index(["run_key", "name"], unique=True)
+    db.table("series").create_index(["name", "last"])
+    db.table("batch").create(
+        {"id": int, "writer_key": int, "rows": int, "points": int, "data": bytes},
+        pk="id",
+        foreign_keys=[("writer_key", "writer", "key")],
+    )
+    db.table("batch").create_index(["writer_key"])
+    db.table("axis").create(
+        {"id": int, "writer_key": int, "count": int, "first_step": int, "last_step": int, "steps": bytes, "times": bytes},
+        pk="id",
+        foreign_keys=[("writer_key", "writer", "key")],
+    )
+    db.table("axis").create_index(["writer_key"])
+    db.table("chunk").create(
+        {
+            "id": int,
+            "series_id": int,
+            "axis_id": int,
+            "count": int,
+            "nan_count": int,
+            "min": float,
+            "max": float,
+            "sum": float,
+            "data": bytes,
+        },
+        pk="id",
+        foreign_keys=[("series_id", "series", "id"), ("axis_id", "axis", "id")],
+    )
+    db.table("chunk").create_index(["series_id", "axis_id"])
+
+
+MIGRATIONS: Final[tuple[Callable[[Database], None], ...]] = (m001_initial,)
+VERSION: Final = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database to the current version, within the transaction that the caller has begun."""
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations("tracklib")
+    for migration in MIGRATIONS:
+        migrations(name=migration.__name__)(migration)
+    migrations.apply(Database(connection))
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -1,0 +1,187 @@
+"""The embedded store: one SQLite file, with the blobs and the spool in folders beside it.
+
+Whoever starts a run opens a store to see whether it can be used, so what needs NumPy is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from tracklib.errors import ConfigError, NotFound
+from tracklib.model import RecordKind
+from tracklib.stores.base import RunQuery, Store
+from tracklib.stores.blobs import BlobFolder
+from tracklib.stores.connection import SqliteFile
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from tracklib.model import Artifact, Batch, Event, Experiment, Project, RunInfo, SeriesPoints, Summary
+
+__all__ = ["SqliteStore"]
+
+
+class SqliteStore(Store):
+    """Runs in one SQLite file that any SQL tool can read. `docs/store-format.md` describes its tables.
+
+    Any number of processes of one machine read and write it at once (write-ahead log). It is refused on network
+    file systems, where that log does not work.
+
+    Example:
+        >>> SqliteStore("sqlite:////tmp/runs/tracklib.db").path
+        PosixPath('/tmp/runs/tracklib.db')
+    """
+
+    scheme: ClassVar[str] = "sqlite"
+
+    def __init__(self, uri: str) -> None:
+        """Parse the URI; nothing is opened yet.
+
+        Raises:
+            ConfigError: The URI has no path, or a host.
+        """
+        super().__init__(uri)
+        path = uri.removeprefix("sqlite:///")
+        if path == uri or not path or path.endswith("/"):
+            raise ConfigError(
+                f"the store {uri!r} names no file: write sqlite:///relative/path.db or, with four slashes, "
+                "sqlite:////absolute/path.db"
+            )
+        # A relative path means what it means now, wherever the program or its children go later.
+        self.path = Path(path).absolute()
+        self.uri = f"sqlite:///{self.path}"
+        self.blobs = BlobFolder(self.path.parent / "blobs")
+        self._file = SqliteFile(self.path)
+        self._series: dict[int, dict[str, int]] = {}
+        self._generation = -1
+
+    @property
+    def spool(self) -> Path:
+        """The folder `spool` beside the file."""
+        return self.path.parent / "spool"
+
+    # ---- writing
+
+    def check(self) -> None:  # noqa: D102 - as in the base
+        self._file.check()
+
+    def position(self, run: str, writer: str) -> int:  # noqa: D102
+        with self._file.writing() as connection:
+            row = connection.execute(
+                "SELECT position FROM writer JOIN run ON run.key = run_key WHERE run.id = ? AND writer = ?", (run, writer)
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def append(self, batch: Batch) -> int:  # noqa: D102
+        from tracklib.stores import points
+        from tracklib.stores.fold import apply_record, ensure_run, ensure_writer
+
+        with self._file.writing() as connection:
+            self._forget_stale()
+            start = next((record.data for record in batch.records if record.kind == RecordKind.START), {})
+            run = ensure_run(connection, batch.run, start, batch.time)
+            writer, position = ensure_writer(connection, run, batch.writer, batch.time)
+            if batch.end <= position or (batch.start != position and not batch.after_gap):
+                return position
+            known = self._series.setdefault(run, {})
+            points.series_ids(connection, run, (name for group in batch.groups for name in group.names), known)
+            for record in batch.records:
+                apply_record(connection, run, (writer, batch.writer), record)
+            points.add_points(connection, writer, batch.groups, known, final=batch.final)
+            connection.execute(
+                "UPDATE writer SET position = ?, heartbeat_at = max(heartbeat_at, ?) WHERE key = ?",
+                (batch.end, batch.time, writer),
+            )
+        if batch.final:
+            # What was shipped will be deleted from the journal, so it must be on the disk by then.
+            self._series.pop(run, None)
+            self._file.checkpoint()
+        return batch.end
+
+    def put_project(self, project: Project) -> None:  # noqa: D102
+        from tracklib.stores import catalog
+
+        with self._file.writing() as connection:
+            catalog.put_project(connection, project)
+
+    def put_experiment(self, experiment: Experiment) -> None:  # noqa: D102
+        from tracklib.stores import catalog
+
+        with self._file.writing() as connection:
+            catalog.put_experiment(connection, experiment)
+
+    def put_blob(self, source: BinaryIO) -> tuple[str, int]:  # noqa: D102
+        return self.blobs.put(source)
+
+    # ---- reading
+
+    def projects(self, *, archived: bool | None = False) -> list[Project]:  # noqa: D102
+        from tracklib.stores import catalog
+
+        with self._file.reading() as connection:
+            return catalog.list_projects(connection, archived=archived)
+
+    def experiments(self, project: str | None = None, *, archived: bool | None = False) -> list[Experiment]:  # noqa: D102
+        from tracklib.stores import catalog
+
+        with self._file.reading() as connection:
+            return catalog.list_experiments(connection, project, archived=archived)
+
+    def runs(self, query: RunQuery) -> list[RunInfo]:  # noqa: D102
+        from tracklib.stores import catalog
+
+        with self._file.reading() as connection:
+            return catalog.read_runs(connection, catalog.find_runs(connection, query), whole=False)
+
+    def run(self, run: str) -> RunInfo:  # noqa: D102
+        from tracklib.stores import catalog
+
+        with self._file.reading() as connection:
+            return catalog.read_runs(connection, [_key(connection, run)], whole=True)[0]
+
+    def summaries(self, runs: Sequence[str]) -> dict[str, dict[str, Summary]]:  # noqa: D102
+        from tracklib.stores import points
+
+        with self._file.reading() as connection:
+            keys = {_key(connection, run): run for run in runs}
+            return points.read_summaries(connection, keys)
+
+    def series(self, run: str, name: str, *, every: bool = False) -> SeriesPoints:  # noqa: D102
+        from tracklib.stores import points
+
+        with self._file.reading() as connection:
+            return points.read_series(connection, _key(connection, run), name, every=every)
+
+    def artifacts(self, run: str) -> list[Artifact]:  # noqa: D102
+        from tracklib.stores import catalog
+
+        with self._file.reading() as connection:
+            return catalog.list_artifacts(connection, _key(connection, run), run)
+
+    def events(self, run: str, kinds: Sequence[str] = ()) -> list[Event]:  # noqa: D102
+        from tracklib.stores import catalog
+
+        with self._file.reading() as connection:
+            return catalog.list_events(connection, _key(connection, run), kinds)
+
+    def open_blob(self, checksum: str) -> BinaryIO:  # noqa: D102
+        return self.blobs.open(checksum)
+
+    def close(self) -> None:  # noqa: D102
+        self._file.close()
+
+    def _forget_stale(self) -> None:
+        """Drop ids that were read from a file that is no more, or in a transaction that did not come to pass."""
+        if self._generation != self._file.generation:
+            self._series.clear()
+            self._generation = self._file.generation
+
+
+def _key(connection: sqlite3.Connection, run: str) -> int:
+    row = connection.execute("SELECT key FROM run WHERE id = ?", (run,)).fetchone()
+    if row is None:
+        raise NotFound(f"the store has no run {run!r}")
+    return int(row[0])
