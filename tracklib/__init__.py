@@ -5,7 +5,8 @@
     with tracklib.start_run(project="digits", params={"lr": 1e-3}) as run:
         run.log({"train/loss": 0.3}, step=0)
 
-Names are loaded when they are first used, so that importing the package stays cheap.
+What a training script uses is loaded at once, so that starting a run need not wait for it; everything else
+when it is first used. Neither loads NumPy or a framework.
 """
 
 from __future__ import annotations
@@ -13,26 +14,27 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tracklib.api import (
+    active_run,
+    end_run,
+    init,
+    log,
+    log_artifact,
+    log_figure,
+    log_metric,
+    log_metrics,
+    log_model,
+    log_param,
+    log_params,
+    log_table,
+    log_text,
+    set_notes,
+    set_tag,
+    set_tags,
+    start_run,
+)
+
 if TYPE_CHECKING:
-    from tracklib.api import (
-        active_run,
-        end_run,
-        init,
-        log,
-        log_artifact,
-        log_figure,
-        log_metric,
-        log_metrics,
-        log_model,
-        log_param,
-        log_params,
-        log_table,
-        log_text,
-        set_notes,
-        set_tag,
-        set_tags,
-        start_run,
-    )
     from tracklib.decorator import track
     from tracklib.errors import TracklibError
     from tracklib.organizing import (
@@ -56,25 +58,6 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": (
-        "active_run",
-        "end_run",
-        "init",
-        "log",
-        "log_artifact",
-        "log_figure",
-        "log_metric",
-        "log_metrics",
-        "log_model",
-        "log_param",
-        "log_params",
-        "log_table",
-        "log_text",
-        "set_notes",
-        "set_tag",
-        "set_tags",
-        "start_run",
-    ),
     "decorator": ("track",),
     "errors": ("TracklibError",),
     "organizing": (

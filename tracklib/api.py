@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklib import active
 from tracklib.errors import ConfigError, NoActiveRun
-from tracklib.model import RunStatus
+from tracklib.records import RunStatus
 from tracklib.starting import defaults, effective_settings, open_run, tags_of
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ def active_run() -> Run:
     """
     run = active.current()
     if run is None:
-        raise NoActiveRun("there is no active run: start one with tracklib.start_run(), or decorate your function with @tracklib.track")
+        raise NoActiveRun(
+            "there is no active run: start one with tracklib.start_run(), or decorate a function with @tracklib.track"
+        )
     return run
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklib.model import RecordKind
+from tracklib.records import RecordKind
 from tracklib.run import Companion
 from tracklib.values import clean_text, jsonable
 
@@ -22,6 +22,7 @@ __all__ = ["Surroundings"]
 
 STOP_PATIENCE_SECONDS: Final = 10.0
 """How long the end of a run waits at the most for the last sample and for a capture that is still going on."""
+HEAD_START_SECONDS: Final = 0.05
 
 _log = logging.getLogger("tracklib")
 
@@ -41,6 +42,7 @@ class Surroundings(Companion):
 
             self._console = ConsoleCapture(self._on_line)
             self._console.start()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._capture, name=f"tracklib-capture-{run.id}", daemon=True)
         self._thread.start()
 
@@ -48,6 +50,7 @@ class Surroundings(Companion):
         """Record the last lines, the last sample and the resources."""
         if self._console:
             self._console.stop()
+        self._stopping.set()
         self._thread.join(STOP_PATIENCE_SECONDS)
         if self._monitor:
             resources = self._monitor.stop(timeout_s=STOP_PATIENCE_SECONDS)
@@ -61,6 +64,8 @@ class Surroundings(Companion):
     # ---- in the thread
 
     def _capture(self) -> None:
+        # What is imported here competes with `start_run` for the interpreter, so that goes first.
+        self._stopping.wait(HEAD_START_SECONDS)
         for wanted, part in (
             (self._settings.system_interval > 0, self._watch_system),
             (self._settings.auto_log_git, self._record_source),

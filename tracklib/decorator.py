@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from tracklib import active
 from tracklib.lifecycle import Ending, ending_of
-from tracklib.model import RunStatus
+from tracklib.records import RunStatus
 from tracklib.values import as_float
 
 if TYPE_CHECKING:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from tracklib.model import RunStatus
+from tracklib.records import RunStatus
+
+if TYPE_CHECKING:
+    from tracklib.run import Run
 
 __all__ = ["DisabledRun"]
 
@@ -62,7 +65,7 @@ class DisabledRun:
     def __enter__(self) -> Self:
         from tracklib.active import push
 
-        push(self)
+        push(cast("Run", self))
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:

@@ -42,7 +42,7 @@ class ConfigError(TracklibError, ValueError):
     """A setting, argument or store URI cannot be meant as it stands."""
 
 
-class NotFound(TracklibError, LookupError):  # noqa: N818 - reads as what happened, like FileNotFound
+class NotFound(TracklibError, LookupError):
     """A store holds nothing of that name."""
 
 
@@ -50,23 +50,23 @@ class AmbiguousName(NotFound):
     """A name or id prefix fits more than one thing; the message lists them."""
 
 
-class NoActiveRun(TracklibError, RuntimeError):  # noqa: N818
+class NoActiveRun(TracklibError, RuntimeError):
     """A module-level function was called while no run is active."""
 
 
-class RunFinished(TracklibError, RuntimeError):  # noqa: N818
+class RunFinished(TracklibError, RuntimeError):
     """A run was written to after it had ended."""
 
 
-class NotANumber(TracklibError, TypeError):  # noqa: N818
+class NotANumber(TracklibError, TypeError):
     """Strict mode only: a metric value is not a number."""
 
 
-class DataLost(TracklibError, RuntimeError):  # noqa: N818
+class DataLost(TracklibError, RuntimeError):
     """Strict mode only: a record could not be kept."""
 
 
-class MissingDependency(TracklibError, ImportError):  # noqa: N818
+class MissingDependency(TracklibError, ImportError):
     """An optional package is missing; the message says what to install."""
 
 

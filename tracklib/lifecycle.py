@@ -9,11 +9,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tracklib.model import RunError, RunStatus
 from tracklib.recording.recovery import await_recoveries
+from tracklib.records import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tracklib.model import RunError
 
 __all__ = ["Ending", "ManagedRun", "ending_of", "manage", "release"]
 
@@ -111,6 +113,8 @@ def _ending_of_code(code: object) -> Ending:
 
 def _described(error: BaseException) -> RunError:
     import traceback
+
+    from tracklib.model import RunError
 
     text = "".join(traceback.format_exception(error))
     kind = type(error)

@@ -1,21 +1,27 @@
-"""The records and entities of tracklib as typed, frozen values. No I/O.
+"""The entities of tracklib as typed, frozen values, and by name the records of `records`. No I/O.
 
 Times are float seconds since the Unix epoch (UTC), durations float seconds, sizes bytes.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
+from tracklib.records import (
+    Batch,
+    Event,
+    PointGroup,
+    Record,
+    RecordKind,
+    RunStatus,
+    SeriesPoints,
+    flatten_params,
+    id_time,
+    is_id,
+    new_id,
+)
 
 __all__ = [
     "Artifact",
@@ -42,89 +48,9 @@ __all__ = [
     "WriterInfo",
     "flatten_params",
     "id_time",
+    "is_id",
     "new_id",
 ]
-
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-ID_LENGTH = 26
-
-
-def new_id(at: float | None = None) -> str:
-    """Make a ULID: 26 characters that sort by the time of their making.
-
-    The format is the ULID specification's: 48 bits of milliseconds, then 80 random bits, in Crockford's base 32.
-
-    Args:
-        at: Seconds since the epoch to stamp it with; now by default.
-
-    Example:
-        >>> a, b = new_id(1_700_000_000.0), new_id(1_700_000_001.0)
-        >>> len(a), a < b
-        (26, True)
-    """
-    milliseconds = int((time.time() if at is None else at) * 1000)
-    number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
-
-
-def id_time(run_id: str) -> float:
-    """Return the seconds since the epoch at which `run_id` was made.
-
-    Raises:
-        ValueError: It is not a ULID.
-
-    Example:
-        >>> round(id_time(new_id(1_700_000_000.0)))
-        1700000000
-    """
-    if not is_id(run_id):
-        raise ValueError(f"{run_id!r} is not a run id: it takes {ID_LENGTH} characters of {_CROCKFORD}")
-    number = 0
-    for character in run_id[:10]:
-        number = number * 32 + _CROCKFORD.index(character)
-    return number / 1000
-
-
-def is_id(text: str) -> bool:
-    """Tell whether `text` has the form of a run id.
-
-    Example:
-        >>> is_id(new_id()), is_id("lr-sweep")
-        (True, False)
-    """
-    return len(text) == ID_LENGTH and text[0] in "01234567" and all(character in _CROCKFORD for character in text)
-
-
-def flatten_params(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested params under their dotted names.
-
-    An empty mapping is a leaf, and so is a marked value (a mapping whose keys begin with `$`).
-
-    Example:
-        >>> dict(flatten_params({"model": {"hidden": 128}, "seed": 1}))
-        {'model.hidden': 128, 'seed': 1}
-    """
-    for key, value in params.items():
-        name = f"{prefix}.{key}" if prefix else str(key)
-        if isinstance(value, dict) and value and not str(next(iter(value))).startswith("$"):
-            yield from flatten_params(value, name)
-        else:
-            yield name, value
-
-
-class RunStatus(StrEnum):
-    """Where a run is in its life."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    KILLED = "killed"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more is expected of such a run."""
-        return self in {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.KILLED}
 
 
 class ExperimentStatus(StrEnum):
@@ -396,20 +322,6 @@ class Summary:
         return head if slash else ""
 
 
-class SeriesPoints(NamedTuple):
-    """The points of one series, ordered by step.
-
-    Attributes:
-        steps: `(n,)` int64.
-        times: `(n,)` float64, seconds since the epoch.
-        values: `(n,)` float64.
-    """
-
-    steps: NDArray[np.int64]
-    times: NDArray[np.float64]
-    values: NDArray[np.float64]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactFile:
     """One file of an artifact.
@@ -446,102 +358,3 @@ class Artifact:
     step: int | None = None
     created_at: float = 0.0
     files: tuple[ArtifactFile, ...] = ()
-
-
-class RecordKind(StrEnum):
-    """The kinds of journal records that are not points. Each says what its data hold."""
-
-    START = "start"
-    """A writer begins: project, experiment, name, parent, tags, notes, created_by, rank, host, pid, spool, primary."""
-    PARAMS = "params"
-    """params: nested, as given; merged over what is there."""
-    TAGS = "tags"
-    """tags: str to str, or to None to remove."""
-    NOTES = "notes"
-    """text: replaces what is there."""
-    NAME = "name"
-    """name: renames the run."""
-    SOURCE = "source"
-    """The fields of `Source`; those not given stay."""
-    ENVIRONMENT = "environment"
-    """The fields of `Environment`; those not given stay."""
-    RESOURCES = "resources"
-    """The fields of `Resources`; those not given stay."""
-    ARTIFACT = "artifact"
-    """The fields of `Artifact`."""
-    CONSOLE = "console"
-    """stream (stdout or stderr), lines: pairs of time and text."""
-    MESSAGE = "message"
-    """level, text: what tracklib itself has to say about the run."""
-    DROPPED = "dropped"
-    """counts: records that could not be kept, by reason; totals of this writer."""
-    HEARTBEAT = "heartbeat"
-    """Nothing: the writer is alive."""
-    END = "end"
-    """The writer ends: status, reason, error, duration."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A journal record that is not a point: its kind, its time and its data, JSON-able."""
-
-    kind: str
-    time: float
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A record that a store keeps as it came: console lines, messages, and the history of params, tags and notes."""
-
-    kind: str
-    time: float
-    writer: str
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PointGroup:
-    """Points that were logged together: n calls with the same k names.
-
-    Attributes:
-        names: k names.
-        steps: `(n,)` int64.
-        times: `(n,)` float64.
-        values: `(n, k)` float64.
-        order: `(n,)` int64, the place of each call among all calls of its batch.
-    """
-
-    names: tuple[str, ...]
-    steps: NDArray[np.int64]
-    times: NDArray[np.float64]
-    values: NDArray[np.float64]
-    order: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """A stretch of one writer's journal, decoded: what a store is given to append.
-
-    Attributes:
-        start: The journal position at which the stretch begins.
-        end: The position behind its last record. Positions only grow: they number the batches.
-        time: When its newest record was written.
-        after_gap: Whether what came before `start` is lost, so that the batch is taken although some is missing.
-        final: Whether the writer has ended and nothing will follow.
-    """
-
-    run: str
-    writer: str
-    start: int
-    end: int
-    time: float
-    records: tuple[Record, ...] = ()
-    groups: tuple[PointGroup, ...] = ()
-    after_gap: bool = False
-    final: bool = False
-
-    @property
-    def points(self) -> int:
-        """How many points the batch holds."""
-        return sum(group.values.size for group in self.groups)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracklib.errors import ConfigError, NotFound
 from tracklib.model import Experiment, ExperimentStatus, Project, ProjectSettings, new_id
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tracklib.stores.base import Store
 
     StoreName = str | os.PathLike[str] | None
+
+T = TypeVar("T")
 
 __all__ = [
     "archive_experiment",
@@ -201,7 +203,9 @@ def _experiments(store: Store, project: str | None, *, archived: bool | None) ->
 def _new_experiment(store: Store, project: str, name: str, now: float) -> Experiment:
     home = next((p for p in _projects(store, archived=None) if p.name == project), None)
     known = {f.name for f in fields(Experiment)} & {"description", "hypothesis", "tags", "created_by"}
-    defaults = {key: value for key, value in (home.settings.experiment_defaults if home else {}).items() if key in known}
+    defaults = {
+        key: value for key, value in (home.settings.experiment_defaults if home else {}).items() if key in known
+    }
     return Experiment(id=new_id(now), project=project, name=name, created_at=now, **defaults)
 
 
@@ -241,11 +245,15 @@ def _merged_settings(old: ProjectSettings, new: ProjectSettings | Mapping[str, A
     return replace(old, **changes)
 
 
-def _found(entities: dict[str, Any], name: str, what: str) -> Any:
+def _found(entities: dict[str, T], name: str, what: str) -> T:
     if name not in entities:
         import difflib
 
         near = difflib.get_close_matches(name, entities, 3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(sorted(entities)) or 'none'}"
+        hint = (
+            f"did you mean {' or '.join(map(repr, near))}?"
+            if near
+            else f"there are: {', '.join(sorted(entities)) or 'none'}"
+        )
         raise NotFound(f"there is no {what} {name!r}; {hint}")
     return entities[name]

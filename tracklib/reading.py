@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.errors import AmbiguousName, NotFound
-from tracklib.model import RunStatus
 from tracklib.recording.recovery import KILLED, journal_is_live, recover
+from tracklib.records import RunStatus
 from tracklib.stores.base import RunQuery, open_store
 
 if TYPE_CHECKING:
@@ -234,7 +234,9 @@ def get_run(run: str, *, store: str | os.PathLike[str] | None = None, project: s
     return StoredRun(opened, with_live_status(find_run(opened, run, project=project)))
 
 
-def list_runs(query: RunQuery | None = None, *, store: str | os.PathLike[str] | None = None, **conditions: Any) -> list[StoredRun]:
+def list_runs(
+    query: RunQuery | None = None, *, store: str | os.PathLike[str] | None = None, **conditions: Any
+) -> list[StoredRun]:
     """List recorded runs, the newest first.
 
     Args:
@@ -278,7 +280,9 @@ def find_run(store: Store, text: str, *, project: str | None = None) -> RunInfo:
         found = store.runs(replace(query, limit=6))
         if len(found) > 1:
             names = ", ".join(f"{info.id} ({info.name})" for info in found[:5])
-            raise AmbiguousName(f"{text!r} means several runs: {names}{' …' if len(found) > 5 else ''}; give more of the id")
+            raise AmbiguousName(
+                f"{text!r} means several runs: {names}{' …' if len(found) > 5 else ''}; give more of the id"
+            )
         if found:
             return store.run(found[0].id)
     raise NotFound(f"there is no run {text!r} in {store.uri}: `tracklib runs` lists what there is")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Self
 from tracklib.artifacts.keeping import KeepsFiles
 from tracklib.errors import ConfigError, StoreError
 from tracklib.lifecycle import Ending, ending_of, manage, release
-from tracklib.model import RecordKind, RunStatus, new_id
 from tracklib.recording.journal import Journal
 from tracklib.recording.observer import Observer
 from tracklib.recording.shipper import Shipper
+from tracklib.records import RecordKind, RunStatus, new_id
 from tracklib.stores.base import open_store
 from tracklib.values import checked_name, clean_text, jsonable
 
@@ -68,7 +68,9 @@ class Run(KeepsFiles):
         store: URI of its store.
     """
 
-    def __init__(self, identity: RunIdentity, settings: Settings, capture: Callable[[Run], Companion] | None = None) -> None:
+    def __init__(
+        self, identity: RunIdentity, settings: Settings, capture: Callable[[Run], Companion] | None = None
+    ) -> None:
         """Open the journal and begin to ship it.
 
         Args:
@@ -98,7 +100,11 @@ class Run(KeepsFiles):
         directory = self._identity.spool / self.id
         try:
             self._journal = Journal(
-                directory, run=self.id, writer=self._identity.writer, store=self.store, observer=self._observer,
+                directory,
+                run=self.id,
+                writer=self._identity.writer,
+                store=self.store,
+                observer=self._observer,
                 first_step=self._identity.first_step,
             )
             self._journal.record(RecordKind.START, self._start_record())
@@ -148,9 +154,9 @@ class Run(KeepsFiles):
     def log(self, values: Mapping[str, Any], step: int | None = None, context: str | None = None) -> None:
         """Keep one point for each name: the call that everything else is built around. It takes about a microsecond.
 
-        Numbers of Python, NumPy and torch are taken, also as arrays and tensors of one element; they are kept as float64,
-        so integers beyond 2⁵³ are rounded. NaN and infinities are values. A value that is no number is left out with one
-        warning for its name, and counted on the run. Any order of steps will do; where a step is logged again, a
+        Numbers of Python, NumPy and torch are taken, also as arrays and tensors of one element; they are kept as
+        float64, so integers beyond 2⁵³ are rounded. NaN and infinities are values. A value that is no number is left
+        out with one warning for its name, and counted on the run. Any order of steps will do; where a step is logged again, a
         reader sees the later value.
 
         Args:
@@ -301,8 +307,8 @@ class Run(KeepsFiles):
         if self._settings.mode == "offline":
             return
         _log.warning(
-            "run %s (%s) has ended, but its store %s has not got everything yet%s. Nothing is lost: the journal in %s has it, "
-            "and the next run or `tracklib sync` ships it",
+            "run %s (%s) has ended, but its store %s has not got everything yet%s. Nothing is lost: the journal in %s "
+            "has it, and the next run or `tracklib sync` ships it",
             self.id,
             self.name,
             self.store,

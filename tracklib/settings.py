@@ -113,7 +113,9 @@ class Settings:
         checked: dict[str, Any] = {}
         for name, value in changes.items():
             if name not in known:
-                raise ConfigError(f"{name!r}, from {origin}, is no setting; the settings are {', '.join(sorted(known))}")
+                raise ConfigError(
+                    f"{name!r}, from {origin}, is no setting; the settings are {', '.join(sorted(known))}"
+                )
             if value is not None:
                 checked[name] = _checked(name, value, origin)
         return replace(self, **checked)
@@ -195,7 +197,7 @@ def _checked(name: str, value: Any, origin: str) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(value))
     if not isinstance(value, str):
         raise TypeError
     return value

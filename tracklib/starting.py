@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracklib.errors import ConfigError, NotFound, StoreError
-from tracklib.model import is_id, new_id
+from tracklib.records import is_id, new_id
 from tracklib.run import Run, RunIdentity
 from tracklib.settings import Settings, load_settings, state_directory
 from tracklib.stores.base import default_uri, open_store
@@ -111,7 +111,11 @@ def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) 
         if resume:
             raise
         return None
-    live = [writer for writer in info.writers if writer.primary and journal_is_live(Path(writer.spool), info.id, writer.writer)]
+    live = [
+        writer
+        for writer in info.writers
+        if writer.primary and journal_is_live(Path(writer.spool), info.id, writer.writer)
+    ]
     if resume and live:
         raise ConfigError(
             f"run {info.id} is still being written by process {live[0].pid} on {live[0].host}: end that first, "

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["Recovered", "sync"]
 
 
-def sync(*, store: str | os.PathLike[str] | None = None, spool: str | os.PathLike[str] | None = None) -> list[Recovered]:
+def sync(
+    *, store: str | os.PathLike[str] | None = None, spool: str | os.PathLike[str] | None = None
+) -> list[Recovered]:
     """Ship every journal on this machine whose process is gone, each to its own store.
 
     Args:

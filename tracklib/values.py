@@ -6,7 +6,8 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any
 
@@ -39,7 +40,7 @@ def as_float(value: Any) -> float:
             value = value.detach()
         item = getattr(value, "item", None)
         return float(item() if callable(item) else value)
-    except Exception as error:  # noqa: BLE001 - the value's own code runs here and may raise anything
+    except Exception as error:
         raise NotANumber(f"{kind!r} is no number: {error}") from error
 
 
@@ -105,7 +106,7 @@ def json_text(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def jsonable(value: Any, depth: int = 0) -> Any:
+def jsonable(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line for each kind of value
     """Return `value` as JSON can keep it. What it cannot is kept by its `repr`, marked as such.
 
     Mappings, dataclasses and namespaces become objects; sequences and sets arrays; enums their values; paths text;
@@ -129,8 +130,10 @@ def jsonable(value: Any, depth: int = 0) -> Any:
         return {clean_text(str(key)): jsonable(item, inner) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: jsonable(getattr(value, f.name, None), inner) for f in dataclasses.fields(value)}
-    if isinstance(value, (Sequence, Set)) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [jsonable(item, inner) for item in (sorted(value, key=repr) if isinstance(value, Set) else value)]
+    if isinstance(value, (Sequence, AbstractSet)) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return [
+            jsonable(item, inner) for item in (sorted(value, key=repr) if isinstance(value, AbstractSet) else value)
+        ]
     return _foreign(value, inner)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .adapters import ADAPTERS, adapter_class
 from .cases import CASES, Case
 from .driver import Bench
-from .environments import CHECKOUT, ENVIRONMENTS, EnvironmentFailedError
+from .environments import ENVIRONMENTS, EnvironmentFailedError
 from .plan import LONG, NORMAL, QUICK, Plan
 from .processes import ToolFailedError
 from .report import Report, Sample
@@ -113,7 +113,7 @@ def _write(path: Path, text: str) -> None:
     if not end:
         raise SystemExit(f"{path} has no lines {MARKS[0]} and {MARKS[1]} to write between")
     path.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
-    print(f"wrote {path.resolve().relative_to(CHECKOUT)}", file=sys.stderr)
+    print(f"wrote {path}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ class Report:
             parts[0] += "*"
         reference = self.values(case, figure, _REFERENCE)
         if values and reference and tool != _REFERENCE and statistics.median(reference) > 0:
-            parts.append(f"({_number(statistics.median(values) / statistics.median(reference))}x)")
+            ratio = statistics.median(values) / statistics.median(reference)
+            parts.append(f"({_number(ratio)}x)" if ratio >= 0.01 else "(< 0.01x)")
         reason = self._reason(case, tool)
         if reason:
             parts.append(f"[{notes.setdefault(reason, len(notes) + 1)}]")

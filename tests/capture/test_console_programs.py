@@ -28,7 +28,10 @@ class Ended(NamedTuple):
 
 PROGRAM = """
 import json, os, sys
+from tracklib.capture import terminal
 from tracklib.capture.console import ConsoleCapture
+
+terminal.HOLD_S = 60.0  # No machine is too slow for these tests.
 
 def on_line(stream, time, text):
     with open({path!r}, "a") as file:
@@ -191,7 +194,7 @@ def test_rich_progress(tmp_path: Path, *, tty: bool, forced: bool | None) -> Non
 
 @posix_only
 def test_a_forked_child_is_not_captured(tmp_path: Path) -> None:
-    """The child's output reaches the user only, also when it forks from within on_line or ends by os._exit."""
+    """The child's output reaches the user only, whether multiprocessing or os.fork made it."""
     body = """
     import multiprocessing
     print("parent", end=" ", flush=True)
@@ -255,3 +258,26 @@ def test_a_traceback_is_seen(tmp_path: Path) -> None:
 
     assert ended.status == 1
     assert ended.lines[-1] == ["stderr", "RuntimeError: lost"]
+
+
+NOTEBOOK = """
+capture.stop()
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.user_ns.update(capture=capture)
+cells = ["print('unseen')", "capture.start(); print('one')", "print('two')", "print('three'); capture.stop()"]
+for cell in [*cells, "print(4)"]:
+    shell.run_cell(cell)
+assert "_tapped" not in repr(sys.stdout.write)
+"""
+
+
+def test_cells_of_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPython puts back the write method after each cell; all cells up to the stop are seen nevertheless."""
+    pytest.importorskip("IPython")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+
+    ended = run(tmp_path, NOTEBOOK)
+
+    assert ended.lines == [["stdout", "one"], ["stdout", "two"], ["stdout", "three"]]
+    assert (ended.seen.split(), ended.status) == ([b"unseen", b"one", b"two", b"three", b"4"], 0)

@@ -7,10 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracklib.capture.redact import MASK, is_secret_file, is_secret_name, mask_command, mask_params, mask_text
+
+# A slow machine is no fault of the code.
+patient = settings(deadline=None)
 
 SECRET_NAMES = """
     api_key apikey API_KEY apiKey APIKey OPENAI_API_KEY wandb.api_key x-api-key api_keys api_key_1 license_key
@@ -118,6 +121,7 @@ def test_token_shapes(token: str) -> None:
     assert MASK in masked
 
 
+@patient
 @given(place=st.sampled_from(PLACES), secret=secrets, before=st.text(), after=st.text())
 def test_an_embedded_secret_never_survives(place: str, secret: str, before: str, after: str) -> None:
     """Whatever stands around, a secret in one of the usual places is gone."""
@@ -126,6 +130,7 @@ def test_an_embedded_secret_never_survives(place: str, secret: str, before: str,
     assert masked.count(secret) <= before.count(secret) + after.count(secret)
 
 
+@patient
 @given(texts)
 def test_masking_text_is_idempotent(text: str) -> None:
     """Masked text stays as it is when it is masked again."""
@@ -199,6 +204,7 @@ def test_commands(words: list[str], masked: tuple[str, ...]) -> None:
     assert mask_command(words) == masked
 
 
+@patient
 @given(st.lists(texts | st.sampled_from(["--token", "--api-key=x", "PASSWORD=y"])))
 def test_masking_commands_is_idempotent(words: list[str]) -> None:
     """A masked command has as many words, and stays as it is when it is masked again."""
@@ -208,6 +214,7 @@ def test_masking_commands_is_idempotent(words: list[str]) -> None:
     assert len(once) == len(words)
 
 
+@patient
 @given(st.sampled_from(SECRET_NAMES), secrets)
 def test_a_secret_in_a_command_never_survives(name: str, secret: str) -> None:
     """Every spelling of an option or assignment is masked."""
@@ -237,6 +244,7 @@ def test_params() -> None:
     }
 
 
+@patient
 @given(st.dictionaries(st.text() | st.sampled_from(SECRET_NAMES), json_values))
 def test_masking_params_is_pure_and_idempotent(params: dict[str, Any]) -> None:
     """The input is left as it is, the shape is kept, and a second time changes nothing."""
@@ -249,6 +257,7 @@ def test_masking_params_is_pure_and_idempotent(params: dict[str, Any]) -> None:
     assert list(once) == list(params)
 
 
+@patient
 @given(json_values, st.sampled_from(SECRET_NAMES), secrets)
 def test_a_secret_in_params_never_survives(around: Any, name: str, secret: str) -> None:
     """A secret is found beside and below anything else."""

@@ -60,7 +60,9 @@ def path_content(path: str | os.PathLike[str]) -> Content:
         }
         return Content(files, path=str(source))
     if not source.exists():
-        raise FileNotFoundError(f"path is {str(source)!r}, but there is nothing there (the working directory is {Path.cwd()})")
+        raise FileNotFoundError(
+            f"path is {str(source)!r}, but there is nothing there (the working directory is {Path.cwd()})"
+        )
     raise ConfigError(f"path is {str(source)!r}, which is neither a file nor a folder")
 
 
@@ -98,11 +100,11 @@ def table_content(table: Any, name: str) -> Content:
         MissingDependency: pyarrow is not installed.
     """
     try:
-        import pyarrow
+        import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependency("log_table needs pyarrow: pip install 'tracklib-ml[tables]'") from error
-    arrow = _arrow(table, pyarrow)
+    arrow = _arrow(table, pa)
     buffer = io.BytesIO()
     parquet.write_table(arrow, buffer)
     return Content(
@@ -111,19 +113,23 @@ def table_content(table: Any, name: str) -> Content:
     )
 
 
-def _arrow(table: Any, pyarrow: Any) -> Any:
-    if isinstance(table, pyarrow.Table):
+def _are_mappings(rows: Sequence[Any]) -> bool:
+    return all(isinstance(row, Mapping) for row in rows)
+
+
+def _arrow(table: Any, pa: Any) -> Any:
+    if isinstance(table, pa.Table):
         return table
     if hasattr(table, "to_arrow"):
         return table.to_arrow()
     if hasattr(table, "columns") and hasattr(table, "iloc"):
-        return pyarrow.Table.from_pandas(table)
+        return pa.Table.from_pandas(table)
     if isinstance(table, Mapping):
-        return pyarrow.table(dict(table))
-    if isinstance(table, Sequence) and not isinstance(table, (str, bytes)) and all(isinstance(row, Mapping) for row in table):
-        return pyarrow.Table.from_pylist([dict(row) for row in table])
+        return pa.table(dict(table))
+    if isinstance(table, Sequence) and not isinstance(table, (str, bytes)) and _are_mappings(table):
+        return pa.Table.from_pylist([dict(row) for row in table])
     raise TypeError(
-        f"table is {type(table).__name__}, but takes a list of dicts, a dict of columns, or a pandas, polars or Arrow table"
+        f"table is {type(table).__name__}, but takes a list of dicts, a dict of columns, or a table of pandas, polars or Arrow"
     )
 
 
@@ -156,7 +162,10 @@ def _state_dict_content(state: Any, metadata: dict[str, Any]) -> Content:
 
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    return Content({"state_dict.pt": buffer.getvalue()}, {"format": "state_dict", "framework": f"torch {torch.__version__}", **metadata})
+    return Content(
+        {"state_dict.pt": buffer.getvalue()},
+        {"format": "state_dict", "framework": f"torch {torch.__version__}", **metadata},
+    )
 
 
 def _module_metadata(model: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tracklib.errors import TracklibError
-from tracklib.model import Artifact, ArtifactFile, RecordKind, new_id
+from tracklib.records import RecordKind, new_id
 from tracklib.stores.base import open_store
 from tracklib.values import checked_name, clean_text, jsonable
 
@@ -102,6 +102,7 @@ class KeepsFiles:
         self, content: Content, name: str, kind: str, metadata: Mapping[str, Any] | None, step: int | None
     ) -> None:
         from tracklib.artifacts.content import manifest_checksum
+        from tracklib.model import Artifact, ArtifactFile
 
         checked_name("name", name)
         files: list[ArtifactFile] = []

@@ -13,7 +13,7 @@ Known trade-offs:
     * Not seen: what C code and child processes write to the descriptors; bytes written to `sys.stdout.buffer`, since
       the text layer's own flushes arrive there too and cannot be told from them; `write` methods that were looked up
       before `start` (a tqdm bar keeps the one it found when it was made); a stream put in place of `sys.stdout` after
-      `start`, unless it writes to the one that was there.
+      `start`, unless it writes to the one that was there; in IPython, what threads print between two cells.
     * Where a stream writes to another one, the outermost write counts, so that a line is seen once.
     * What is printed by `on_line`, or by a signal handler or `__del__` that interrupts it, reaches the user only.
     * A line that was drawn over, such as a progress bar, is reported a moment late: see `Screen`.
@@ -98,6 +98,9 @@ class ConsoleCapture:
             if sys.stderr is None or sys.stderr is not sys.stdout:
                 lines.append(self._tapped("stderr"))
                 lines[0].sibling, lines[1].sibling = lines[1], lines[0]
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+        if shell is not None:  # Registering twice is once, and without captures there is nothing to renew.
+            shell.events.register("pre_execute", _taps.renew)
 
     def stop(self) -> None:
         """Report unfinished lines, then put the streams back as they were. `on_line` is not called after the return.
@@ -344,6 +347,12 @@ class _Tap:
             for patch in reversed(self._patches):
                 patch.undo()
 
+    def renew(self) -> None:
+        """Come to the top again. Where the old patch is still below, a write that passes both counts once."""
+        if self._patches and not self.on_top:
+            self._patches.pop()
+            self._tap()
+
     def _replace(self, name: str, stream: Any) -> None:
         self._patches.append(_Patch(sys, name, stream))
         self.stream = stream
@@ -357,24 +366,22 @@ _inside: dict[int, dict[ConsoleCapture, _Lines]] = {}
 
 
 def _tapped(tap: _Tap, original: Callable[..., Any]) -> Callable[..., Any]:
-    inside = _inside  # A local name, since a late `write` may find the names of the module gone.
-
     def write(*args: Any, **kwargs: Any) -> Any:
         lines = tap.lines
-        if not lines:
+        if not lines:  # Before any name of the module, which may be gone when the interpreter ends.
             return original(*args, **kwargs)
         me = get_ident()
-        outer = inside.get(me)
+        outer = _inside.get(me)
         if outer is not None:
             lines = {capture: lines[capture] for capture in lines if outer and capture not in outer}
         try:  # Entered before the mark is made, since KeyboardInterrupt may come after any call.
-            inside[me] = lines if outer is None else {**outer, **lines}
+            _inside[me] = lines if outer is None else {**outer, **lines}
             result = original(*args, **kwargs)
         finally:
             if outer is None:
-                inside.pop(me, None)
+                _inside.pop(me, None)
             else:
-                inside[me] = outer
+                _inside[me] = outer
         text = args[0] if args else next(iter(kwargs.values()), None)
         if isinstance(text, str):
             for line in lines.values():
@@ -400,6 +407,12 @@ class _Taps:
                 return tap
         self._taps.append(_Tap(name))
         return self._taps[-1]
+
+    def renew(self) -> None:
+        """Tap again what was tapped: IPython ends each cell with the `write` that was there when the cell began."""
+        with self.lock:
+            for tap in self._taps:
+                tap.renew()
 
     def remove(self, capture: ConsoleCapture) -> list[_Lines]:
         """Forget a capture and return its lines, which may still hold some text."""

@@ -39,8 +39,10 @@ def start_nvml() -> NvmlStart:
     """Load and initialise NVML. Whoever gets the module stops it with `stop_nvml`: NVML counts its users."""
     if not _has_library():
         return NvmlStart(None, None)
-    import pynvml
-
+    try:
+        import pynvml
+    except ImportError as error:
+        return NvmlStart(None, f"there is a driver, but {error}: run `pip install nvidia-ml-py`")
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:

@@ -22,8 +22,8 @@ _ALL_LINKS = 0xFFFFFFFF
 _KIB = 1024
 
 
-class DeviceLost(Exception):  # noqa: N818 - reads as what happened; it never leaves this package
-    """A device no longer answers. The argument is NVML's error."""
+class DeviceLost(Exception):
+    """A device no longer answers; never leaves this package. The argument is NVML's error."""
 
 
 @dataclass(slots=True)

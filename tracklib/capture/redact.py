@@ -79,7 +79,7 @@ _QUOTED = r"[rbfuRBFU]{0,2}(?P<quote>\\?\"\"\"|'''|\\?[\"'])(?P<text>(?:\\[^\n]|
 _BARE = r"(?P<bare>[^\s\"'`,;&<>)\]}\\]+)"
 _PAIR = re.compile(
     rf"(?<![\w.]){_NAME}(?P<close>\\?[\"']?\]?)"
-    rf"(?P<sign>[ \t]*(?::[ \t]*\w[\w\[\], |.]{{0,40}}?)?[ \t]*(?:[:!=]?=>?|:)[ \t]*)(?:{_QUOTED}|{_BARE})",
+    rf"(?P<sign>[ \t]*+(?::[ \t]*+\w[\w\[\], |.]{{0,40}}?)?[ \t]*+(?:[:!=]?=>?|:)[ \t]*+)(?:{_QUOTED}|{_BARE})",
     re.MULTILINE,
 )
 _OPTION = re.compile(
@@ -139,7 +139,7 @@ def mask_command(words: Sequence[str]) -> tuple[str, ...]:
             expected = False
             continue
         name, equals, value = word.partition("=")
-        expected = not equals and name.startswith("-") and is_secret_name(name)
+        expected = re.fullmatch(r"--?[\w.@-]+", word) is not None and is_secret_name(word)
         if equals and re.fullmatch(r"[-+~]*[\w.@/-]+", name) and is_secret_name(name):
             masked.append(f"{name}={_mask_argument(value)}")
         else:

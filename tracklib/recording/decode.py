@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracklib.model import PointGroup, Record
 from tracklib.recording.format import CODE_RECORD, CODE_ROW, CODE_SCHEMA, parse_body, parse_tag
+from tracklib.records import PointGroup, Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,4 +149,5 @@ def _rows(data: bytes, offsets: NDArray[np.int64], words: int) -> NDArray[np.int
     if int(offsets[-1]) - first == (count - 1) * words * 8:
         return np.frombuffer(data, dtype="<i8", count=count * words, offset=first).reshape(count, words)
     everything = np.frombuffer(data, dtype="<i8", count=len(data) // 8)
-    return everything[(offsets // 8)[:, None] + np.arange(words)]
+    rows: NDArray[np.int64] = everything[(offsets // 8)[:, None] + np.arange(words)]
+    return rows

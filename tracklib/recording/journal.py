@@ -304,7 +304,8 @@ class Journal:
         self._codes.clear()
         self.segments.append(segment)
         self._adopt(segment)
-        self.rolled.set()
+        if len(self.segments) > 1:
+            self.rolled.set()
 
     def _drop(self, points: int) -> None:
         self.current.words[DROPPED] += points
@@ -332,7 +333,9 @@ class Journal:
         return not self.closed
 
 
-def _bind_hot_path(journal: Journal, first_step: int) -> tuple[Callable[..., None], ...]:
+def _bind_hot_path(  # noqa: C901, PLR0915 - one scope for the functions that share the state
+    journal: Journal, first_step: int
+) -> tuple[Callable[..., None], ...]:
     """Return the functions that share the state of the hot path: log, exclusively, adopt, reset.
 
     They are closures because a closed-over variable costs a fifth of an attribute, and `log` is called a million times.

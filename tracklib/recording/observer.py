@@ -41,21 +41,27 @@ class Observer:
     def skipped(self, name: str, value: object) -> None:
         """Hear that a value that is no number was left out."""
         self._count("no number")
-        text = f"metric {name!r} of run {self._run}: a value of type {type(value).__name__} is no number and was left out"
+        text = (
+            f"metric {name!r} of run {self._run}: a value of type {type(value).__name__} is no number and was left out"
+        )
         if self._strict:
             raise NotANumber(text)
         self._warn(f"skipped {name}", text)
 
     def dropped(self, points: int, error: OSError | None) -> None:
         """Hear that points found no room in the journal."""
-        text = f"run {self._run}: there is no room for its journal ({error}); points are lost until there is, and counted"
+        text = (
+            f"run {self._run}: there is no room for its journal ({error}); points are lost until there is, and counted"
+        )
         if self._strict:
             raise DataLost(text)
         self._warn("dropped", text)
 
     def refused(self) -> None:
         """Hear that something was logged after the end."""
-        text = f"run {self._run} has ended: what is logged to it now is not kept; start_run(resume={self._run!r}) goes on"
+        text = (
+            f"run {self._run} has ended: what is logged to it now is not kept; start_run(resume={self._run!r}) goes on"
+        )
         if self._strict:
             raise RunFinished(text)
         self._warn("refused", text)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tracklib.model import Batch
 from tracklib.recording.decode import Decoded, Decoder
 from tracklib.recording.format import HEADER_SIZE
+from tracklib.records import Batch, RecordKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tracklib.stores.base import Store
 
 __all__ = ["ReadableSegment", "SegmentReader", "ship_stretch"]
@@ -75,9 +73,13 @@ def ship_stretch(  # noqa: PLR0913 - a batch is told by all of these
     writer: str,
     position: int,
     after_gap: bool = False,
-    final: Callable[[Decoded], bool] = lambda _decoded: False,
+    last: bool = False,
 ) -> tuple[int, Decoded]:
-    """Ship what a segment holds from `position` on; return the store's new position and what was read."""
+    """Ship what a segment holds from `position` on; return the store's new position and what was read.
+
+    Args:
+        last: Whether an end record in it means that nothing will follow.
+    """
     reader.seek(position)
     start = reader.position
     decoded = reader.take()
@@ -92,6 +94,6 @@ def ship_stretch(  # noqa: PLR0913 - a batch is told by all of these
         records=decoded.records,
         groups=decoded.groups,
         after_gap=after_gap or start != position,
-        final=final(decoded),
+        final=last and any(record.kind == RecordKind.END for record in decoded.records),
     )
     return store.append(batch), decoded

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tracklib.errors import CorruptData, StoreError, TracklibError
-from tracklib.model import Batch, Record, RecordKind, RunStatus
 from tracklib.recording.format import HEADER_SIZE, HeaderWords, SegmentInfo, parse_header, parse_words
 from tracklib.recording.segment import boot_id
+from tracklib.records import Batch, Record, RecordKind, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ def recover(spool: Path, open_store: Callable[[str], Store], *, store: str | Non
     Returns:
         What was done for each orphaned journal. Those of living processes are left alone and not listed.
     """
-    results = []
+    results: list[Recovered] = []
     with contextlib.suppress(FileNotFoundError):
         for folder in sorted(spool.iterdir()):
             for writer, paths in _segments(folder).items():
@@ -287,7 +287,7 @@ def _close_run(store: Store, files: list[_File], position: int, tally: _Tally) -
         run=info.run,
         writer=info.writer,
         start=position,
-        end=max(position, max(file.base + file.committed - HEADER_SIZE for file in files)) + 1,
+        end=max([position, *(file.base + file.committed - HEADER_SIZE for file in files)]) + 1,
         time=at,
         records=tuple(records),
         final=True,

@@ -147,7 +147,9 @@ def _publish(temporary: Path, path: Path) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError as error:
-        raise StoreError(f"the journal {path} exists already: two processes write to one run as the same writer") from error
+        raise StoreError(
+            f"the journal {path} exists already: two processes write to one run as the same writer"
+        ) from error
     except OSError:  # Some file systems have no hard links; their names are unique by construction anyway.
         os.rename(temporary, path)  # noqa: PTH104 - as above
         return

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tracklib.errors import StoreError, TracklibError
-from tracklib.model import RecordKind
+from tracklib.records import RecordKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,9 @@ class Shipper:
         problem: Why the last attempt failed; None when it did not.
     """
 
-    def __init__(self, journal: Journal, store: Callable[[], Store], *, interval_s: float, offline: bool = False) -> None:
+    def __init__(
+        self, journal: Journal, store: Callable[[], Store], *, interval_s: float, offline: bool = False
+    ) -> None:
         """Prepare the thread.
 
         Args:
@@ -99,7 +101,8 @@ class Shipper:
         if not self._failures:
             return self._interval_s
         longest = 1.0 if self._closing or self._wanted.is_set() else LONGEST_PAUSE_SECONDS
-        return min(longest, self._interval_s + 0.25 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        return min(longest, self._interval_s + 0.25 * 2.0 ** min(self._failures, 10)) * jitter
 
     def _beat(self) -> None:
         """Show that the writer is alive when it has nothing else to say."""
@@ -159,7 +162,7 @@ class Shipper:
                 writer=self.journal.writer,
                 position=max(before, segment.base),
                 after_gap=segment.base > before,
-                final=lambda decoded, last=last: last and any(r.kind == RecordKind.END for r in decoded.records),
+                last=last,
             )
             if self.position == before:
                 raise StoreError(f"{store!r} took nothing of {segment.path} from {before} on ({decoded.damaged=})")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from tracklib.errors import ConfigError
-from tracklib.model import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
         Experiment,
         Project,
         RunInfo,
+        RunStatus,
         SeriesPoints,
         Summary,
     )

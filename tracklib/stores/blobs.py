@@ -91,18 +91,21 @@ class BlobFolder:
             CorruptData: It is not what it was.
         """
         with self.open(checksum) as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.sha256()
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+        actual = digest.hexdigest()
         if actual != checksum:
             raise CorruptData(f"the blob {self.path(checksum)} is damaged: its content has SHA-256 {actual}")
 
 
 def _copy(source: BinaryIO, descriptor: int) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
+    os.fchmod(descriptor, 0o644)
     with os.fdopen(descriptor, "wb") as target:
         while piece := source.read(_PIECE):
             digest.update(piece)
             size += target.write(piece)
         target.flush()
         os.fsync(target.fileno())
-    os.chmod(target.name, 0o644) if isinstance(target.name, str) else None
     return digest.hexdigest(), size

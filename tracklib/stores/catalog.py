@@ -94,7 +94,8 @@ def list_experiments(connection: sqlite3.Connection, project: str | None, *, arc
         where += " AND project.name = ?" if where else "WHERE project.name = ?"
     rows = _rows(
         connection,
-        "SELECT experiment.*, project.name AS project FROM experiment JOIN project ON project.id = experiment.project_id"  # noqa: S608 - as above
+        "SELECT experiment.*, project.name AS project FROM experiment"  # noqa: S608 - as above
+        " JOIN project ON project.id = experiment.project_id"
         f" {where} ORDER BY project.name, experiment.name",
         [] if project is None else [project],
     )
@@ -151,7 +152,7 @@ def find_runs(connection: sqlite3.Connection, query: RunQuery) -> list[int]:
     return [row[0] for row in rows]
 
 
-def _conditions(query: RunQuery) -> tuple[list[str], list[Any]]:
+def _conditions(query: RunQuery) -> tuple[list[str], list[Any]]:  # noqa: C901 - one turn for each field
     clauses: list[str] = []
     arguments: list[Any] = []
 
@@ -188,7 +189,8 @@ def read_runs(connection: sqlite3.Connection, keys: Sequence[int], *, whole: boo
         for row in _rows(connection, f"{_RUN_SQL} WHERE run.key IN ({marks})", portion):
             key = row.pop("key")
             found[key] = {**row, "tags": {}, "writers": []}
-        for key, name, value in connection.execute(f"SELECT * FROM tag WHERE run_key IN ({marks}) ORDER BY name", portion):  # noqa: S608 - only marks are put in
+        tags = f"SELECT * FROM tag WHERE run_key IN ({marks}) ORDER BY name"  # noqa: S608 - only marks are put in
+        for key, name, value in connection.execute(tags, portion):
             found[key]["tags"][name] = value
         for writer in _rows(connection, f"SELECT * FROM writer WHERE run_key IN ({marks}) ORDER BY key", portion):  # noqa: S608 - as above
             found[writer["run_key"]]["writers"].append(_writer(writer))
@@ -258,7 +260,8 @@ def list_artifacts(connection: sqlite3.Connection, run: int, run_id: str) -> lis
     files: dict[str, list[ArtifactFile]] = {}
     for row in _rows(
         connection,
-        "SELECT artifact_file.* FROM artifact_file JOIN artifact ON artifact.id = artifact_id WHERE run_key = ? ORDER BY path",
+        "SELECT artifact_file.* FROM artifact_file JOIN artifact ON artifact.id = artifact_id"
+        " WHERE run_key = ? ORDER BY path",
         [run],
     ):
         files.setdefault(row.pop("artifact_id"), []).append(ArtifactFile(**row))

@@ -1,4 +1,4 @@
-"""How points are packed: columns, the batches of recent points and the sealed chunks. `docs/store-format.md` is its page.
+"""How points are packed: columns, batches of recent points and sealed chunks. `docs/store-format.md` is its page.
 
 A column is `n` numbers of 8 bytes, little-endian, shuffled (all first bytes, then all second bytes, …) and compressed
 by Zstandard. Steps, and times as the bits of their floats, are first replaced by the difference to the one before.
@@ -181,7 +181,9 @@ def merge_groups(batches: Iterable[Sequence[ColumnGroup]]) -> list[MergedColumns
     for group in joined:
         for series in group.series.tolist():
             homes[series] = homes.get(series, 0) + 1
-    merged = [_only(group, [index for index, s in enumerate(group.series.tolist()) if homes[s] == 1]) for group in joined]
+    merged = [
+        _only(group, [index for index, s in enumerate(group.series.tolist()) if homes[s] == 1]) for group in joined
+    ]
     shared = [_merged_series(series, joined) for series, count in homes.items() if count > 1]
     return [columns for columns in merged if columns.series] + shared
 

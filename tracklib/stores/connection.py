@@ -63,9 +63,13 @@ class SqliteFile:
             folder.mkdir(parents=True, exist_ok=True)
             head = _head(self.path)
         except OSError as error:
-            raise StoreError(f"the store {self.path} cannot be opened: {error.strerror}; choose another with store=…") from error
+            raise StoreError(
+                f"the store {self.path} cannot be opened: {error.strerror}; choose another with store=…"
+            ) from error
         if not os.access(self.path if self.path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
-            raise StoreError(f"the store {self.path} cannot be written to: change its rights or choose another with store=…")
+            raise StoreError(
+                f"the store {self.path} cannot be written to: change its rights or choose another with store=…"
+            )
         self._check_head(head)
 
     @contextlib.contextmanager
@@ -122,7 +126,9 @@ class SqliteFile:
             return self._connection
         self.close()
         if not create and not self.path.exists():
-            raise NotFound(f"there is no store at {self.path} yet: a first run makes it, or give another with --store or store=…")
+            raise NotFound(
+                f"there is no store at {self.path} yet: a first run makes it, or give another with --store or store=…"
+            )
         self._refuse_network()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -201,7 +207,9 @@ def _translated(path: Path) -> Iterator[None]:
         if _is(error, *_PASSING):
             raise StoreUnavailable(f"the store {path} cannot be used now: {error}") from error
         if _is(error, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise CorruptData(f"the store {path} is damaged: {error}; restore it from a copy or move it away") from error
+            raise CorruptData(
+                f"the store {path} is damaged: {error}; restore it from a copy or move it away"
+            ) from error
         raise StoreError(f"the store {path} cannot be used: {error}") from error
     except PermissionError as error:
         raise StoreUnavailable(f"the store {path} cannot be used: {error.strerror}") from error

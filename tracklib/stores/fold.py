@@ -38,7 +38,8 @@ def ensure_experiment(connection: sqlite3.Connection, project: str, experiment: 
     key, settings = connection.execute("SELECT id, settings FROM project WHERE name = ?", (project,)).fetchone()
     defaults = json.loads(settings).get("experiment_defaults", {})
     connection.execute(
-        "INSERT INTO experiment (id, project_id, name, description, hypothesis, status, tags, created_by, created_at, updated_at)"
+        "INSERT INTO experiment (id, project_id, name, description, hypothesis, status, tags, created_by,"
+        " created_at, updated_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?) ON CONFLICT (project_id, name) DO NOTHING",
         (
             new_id(at),
@@ -52,7 +53,9 @@ def ensure_experiment(connection: sqlite3.Connection, project: str, experiment: 
             at,
         ),
     )
-    row = connection.execute("SELECT id FROM experiment WHERE project_id = ? AND name = ?", (key, experiment)).fetchone()
+    row = connection.execute(
+        "SELECT id FROM experiment WHERE project_id = ? AND name = ?", (key, experiment)
+    ).fetchone()
     return str(row[0])
 
 
@@ -64,8 +67,8 @@ def ensure_run(connection: sqlite3.Connection, run: str, start: dict[str, Any], 
     place = {**RECOVERED, **{key: start[key] for key in RECOVERED if start.get(key)}}
     experiment = ensure_experiment(connection, place["project"], place["experiment"], at)
     cursor = connection.execute(
-        "INSERT INTO run (id, experiment_id, name, status, reason, start_time, parent, created_by, created_at, notes, params,"
-        " error, dropped, source, source_documents, environment, resources)"
+        "INSERT INTO run (id, experiment_id, name, status, reason, start_time, parent, created_by, created_at, notes,"
+        " params, error, dropped, source, source_documents, environment, resources)"
         " VALUES (?, ?, ?, ?, '', ?, ?, ?, ?, '', '{}', 'null', '{}', '{}', '{}', '{}', '{}')",
         (
             run,
@@ -83,12 +86,14 @@ def ensure_run(connection: sqlite3.Connection, run: str, start: dict[str, Any], 
 
 def ensure_writer(connection: sqlite3.Connection, run: int, writer: str, at: float) -> tuple[int, int]:
     """Return key and position of a writer, making it if it is new."""
-    row = connection.execute("SELECT key, position FROM writer WHERE run_key = ? AND writer = ?", (run, writer)).fetchone()
+    row = connection.execute(
+        "SELECT key, position FROM writer WHERE run_key = ? AND writer = ?", (run, writer)
+    ).fetchone()
     if row:
         return int(row[0]), int(row[1])
     cursor = connection.execute(
-        "INSERT INTO writer (run_key, writer, rank, host, pid, spool, position, summarised, status, started_at, heartbeat_at,"
-        " is_primary, dropped) VALUES (?, ?, 0, '', 0, '', 0, 0, ?, ?, ?, 1, '{}')",
+        "INSERT INTO writer (run_key, writer, rank, host, pid, spool, position, summarised, status, started_at,"
+        " heartbeat_at, is_primary, dropped) VALUES (?, ?, 0, '', 0, '', 0, 0, ?, ?, ?, 1, '{}')",
         (run, writer, RunStatus.RUNNING, at, at),
     )
     return int(cursor.lastrowid or 0), 0
@@ -114,7 +119,8 @@ def _start(connection: sqlite3.Connection, run: int, writer: int, record: Record
     data = record.data
     primary = bool(data.get("primary", True))
     connection.execute(
-        "UPDATE writer SET rank = ?, host = ?, pid = ?, spool = ?, status = ?, started_at = ?, is_primary = ? WHERE key = ?",
+        "UPDATE writer SET rank = ?, host = ?, pid = ?, spool = ?, status = ?, started_at = ?, is_primary = ?"
+        " WHERE key = ?",
         (
             data.get("rank", 0),
             data.get("host", ""),
@@ -160,7 +166,8 @@ def _end(connection: sqlite3.Connection, run: int, writer: int, record: Record) 
 def _superseded(connection: sqlite3.Connection, run: int, writer: int) -> bool:
     """Tell whether the run was resumed by another process since: then this one's news are old."""
     row = connection.execute(
-        "SELECT 1 FROM writer WHERE run_key = ? AND is_primary AND started_at > (SELECT started_at FROM writer WHERE key = ?)",
+        "SELECT 1 FROM writer WHERE run_key = ? AND is_primary"
+        " AND started_at > (SELECT started_at FROM writer WHERE key = ?)",
         (run, writer),
     ).fetchone()
     return row is not None
@@ -190,7 +197,11 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     result = dict(old)
     for key, value in new.items():
         before = result.get(key)
-        nested = isinstance(value, dict) and isinstance(before, dict) and not any(k.startswith("$") for k in (*value, *before))
+        nested = (
+            isinstance(value, dict)
+            and isinstance(before, dict)
+            and not any(k.startswith("$") for k in (*value, *before))
+        )
         result[key] = _merged(before or {}, value) if nested else value
     return result
 
@@ -264,8 +275,8 @@ def _dropped(connection: sqlite3.Connection, run: int, writer: int, record: Reco
 def _artifact(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
     data = record.data
     connection.execute(
-        "INSERT OR REPLACE INTO artifact (id, run_key, name, type, version, path, size, checksum, metadata, step, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO artifact (id, run_key, name, type, version, path, size, checksum, metadata, step,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             data["id"],
             run,

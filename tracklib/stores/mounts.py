@@ -60,7 +60,7 @@ def _existing(path: Path) -> Path:
 
 
 def _unescaped(text: str) -> str:
-    """Undo the octal escapes of the mount table.
+    r"""Undo the octal escapes of the mount table.
 
     Example:
         >>> _unescaped("/mnt/my\\\\040disk")

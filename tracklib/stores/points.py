@@ -121,7 +121,8 @@ def _write_chunks(connection: sqlite3.Connection, writer: int, merged: MergedCol
         axis = cursor.lastrowid
         count, statistics, columns = len(steps), _statistics(values), np.ascontiguousarray(values.T)
         connection.executemany(
-            "INSERT INTO chunk (series_id, axis_id, count, nan_count, sum, min, max, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunk (series_id, axis_id, count, nan_count, sum, min, max, data)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (series, axis, count, *statistic, encode_values(column))
                 for series, statistic, column in zip(merged.series, statistics, columns, strict=True)
@@ -169,9 +170,16 @@ def _summarise(connection: sqlite3.Connection, batches: Sequence[Sequence[Column
 
 def _summary_rows(groups: Sequence[ColumnGroup]) -> Iterable[tuple[Any, ...]]:
     """Return the arguments of `_UPDATE`, so ordered that of several points at the highest step the last one wins."""
-    last_rows = [(len(group.steps) - 1 - int(group.steps[::-1].argmax()), group) for group in groups if len(group.steps)]
+    last_rows = [
+        (len(group.steps) - 1 - int(group.steps[::-1].argmax()), group) for group in groups if len(group.steps)
+    ]
     for row, group in sorted(last_rows, key=lambda pair: int(pair[1].order[pair[0]])):
-        count, first, last, time = len(group.steps), int(group.steps.min()), int(group.steps[row]), float(group.times[row])
+        count, first, last, time = (
+            len(group.steps),
+            int(group.steps.min()),
+            int(group.steps[row]),
+            float(group.times[row]),
+        )
         statistics = _statistics(group.values)
         finals = group.values[row].tolist()
         for series, (missing, total, low, high), final in zip(group.series.tolist(), statistics, finals, strict=True):
@@ -287,7 +295,7 @@ def _by_step(points: SeriesPoints, *, every: bool) -> SeriesPoints:
     if not every:
         ordered = steps[order]
         order = order[np.append(ordered[1:] != ordered[:-1], True)]
-    return SeriesPoints(*(column[order] for column in points))
+    return SeriesPoints(steps[order], points.times[order], points.values[order])
 
 
 def _nearest(connection: sqlite3.Connection, run: int, name: str) -> str:

@@ -205,7 +205,15 @@ def _point_tables(db: Database) -> None:
     )
     db.table("batch").create_index(["writer_key"])
     db.table("axis").create(
-        {"id": int, "writer_key": int, "count": int, "first_step": int, "last_step": int, "steps": bytes, "times": bytes},
+        {
+            "id": int,
+            "writer_key": int,
+            "count": int,
+            "first_step": int,
+            "last_step": int,
+            "steps": bytes,
+            "times": bytes,
+        },
         pk="id",
         foreign_keys=[("writer_key", "writer", "key")],
     )

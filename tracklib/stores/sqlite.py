@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tracklib.errors import ConfigError, NotFound
-from tracklib.model import RecordKind
+from tracklib.records import RecordKind
 from tracklib.stores.base import RunQuery, Store
-from tracklib.stores.blobs import BlobFolder
 from tracklib.stores.connection import SqliteFile
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tracklib.model import Artifact, Batch, Event, Experiment, Project, RunInfo, SeriesPoints, Summary
+    from tracklib.stores.blobs import BlobFolder
 
 __all__ = ["SqliteStore"]
 
@@ -53,10 +53,16 @@ class SqliteStore(Store):
         # A relative path means what it means now, wherever the program or its children go later.
         self.path = Path(path).absolute()
         self.uri = f"sqlite:///{self.path}"
-        self.blobs = BlobFolder(self.path.parent / "blobs")
         self._file = SqliteFile(self.path)
         self._series: dict[int, dict[str, int]] = {}
         self._generation = -1
+
+    @property
+    def blobs(self) -> BlobFolder:
+        """The folder `blobs` beside the file."""
+        from tracklib.stores.blobs import BlobFolder
+
+        return BlobFolder(self.path.parent / "blobs")
 
     @property
     def spool(self) -> Path:
@@ -71,7 +77,8 @@ class SqliteStore(Store):
     def position(self, run: str, writer: str) -> int:  # noqa: D102
         with self._file.writing() as connection:
             row = connection.execute(
-                "SELECT position FROM writer JOIN run ON run.key = run_key WHERE run.id = ? AND writer = ?", (run, writer)
+                "SELECT position FROM writer JOIN run ON run.key = run_key WHERE run.id = ? AND writer = ?",
+                (run, writer),
             ).fetchone()
         return int(row[0]) if row else 0
 
