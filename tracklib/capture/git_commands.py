@@ -1,5 +1,6 @@
-"""Runs git, through GitPython, for a reader who must not disturb: bounded in time and output, without locks, prompts and
-network, and without running what a repository's configuration would have git run.
+"""Runs git, through GitPython, for a reader who must not disturb.
+
+Every command is bounded in time and output, and goes without locks, prompts and network.
 
 Known trade-offs:
     * Filters of Git LFS are off, since they copy changed files into the repository. So a file that is kept there counts
@@ -16,11 +17,13 @@ import shutil
 import signal
 import subprocess
 from time import monotonic
-from typing import IO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
-from tracklib.capture.git_files import Repository
 from tracklib.capture.redact import mask_text
 from tracklib.capture.source_files import readable
+
+if TYPE_CHECKING:
+    from tracklib.capture.git_files import Repository
 
 __all__ = ["GitOutput", "git_problem", "run_git"]
 
@@ -126,6 +129,7 @@ def _read_output(process: subprocess.Popen[bytes], *, limit: int, timeout_s: flo
             if len(output) > limit:
                 return GitOutput(bytes(output[:limit]), f"git wrote more than {limit} bytes")
             _take(selector, remaining)
+            del errors[_CHUNK_BYTES:]
     try:
         status = process.wait(max(_LINGER_S, deadline - monotonic()))
     except subprocess.TimeoutExpired:
@@ -136,7 +140,7 @@ def _read_output(process: subprocess.Popen[bytes], *, limit: int, timeout_s: flo
 
 
 def _take(selector: selectors.BaseSelector, timeout_s: float) -> None:
-    """Take what there is to read; a stream that has ended is read no more. Errors are kept up to one chunk."""
+    """Take what there is to read; a stream that has ended is read no more."""
     for key, _ in selector.select(timeout_s):
         chunk = os.read(key.fd, _CHUNK_BYTES)
         key.data.extend(chunk)

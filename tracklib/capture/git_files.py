@@ -1,7 +1,7 @@
 """Reads the few files of a repository that say where its code stands, without any program.
 
-Containers for training often have a checkout and no git. And where git refuses (another owner, a broken index), this much is
-still known. What only git can tell well comes from `tracklib.capture.changes`.
+Containers for training often have a checkout and no git. And where git refuses (another owner, a broken index), this
+much is still known. What only git can tell comes from `tracklib.capture.git_changes`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _git_directory(marker: Path) -> Path | None:
             marker = marker.parent / target if kind == "gitdir" and target else marker
         head = marker / "HEAD"
         return marker if head.is_symlink() or head.is_file() else None
-    except OSError:  # A folder above that may not be looked into.
+    except (OSError, ValueError):  # A folder that may not be looked into, or no possible name.
         return None
 
 
@@ -79,7 +79,7 @@ def _head(git_directory: Path) -> str:
     """Return the content of HEAD; in very old repositories it is a symbolic link to the branch."""
     path = git_directory / "HEAD"
     try:
-        return f"ref: {os.readlink(path)}" if path.is_symlink() else _text(path).strip()
+        return f"ref: {path.readlink()}" if path.is_symlink() else _text(path).strip()
     except OSError:  # Gone between two looks.
         return ""
 
@@ -124,5 +124,5 @@ def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return os.fsdecode(file.read(_MAX_BYTES))
-    except OSError:  # Missing, or not ours to read: both mean that it tells nothing.
+    except (OSError, ValueError):  # Missing, not ours to read, or no possible name: it tells nothing.
         return ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from tracklib.capture.secret_names import is_secret_file, is_secret_name
 
@@ -32,45 +32,37 @@ _QUERY = re.compile(r"(?<=[?&;#])(?P<name>[\w.~%-]{1,80})=(?P<value>[^&;\s\"'<>#
 _SIGNATURES = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature", "x-amz-credential", "policy"})
 
 
-class _Shape(NamedTuple):
-    """The shape of one service's tokens, and a part of it that is quick to look for."""
-
-    hint: str
-    pattern: re.Pattern[str]
-
-
-_SHAPES = tuple(
-    _Shape(hint, re.compile(pattern))
-    for hint, pattern in (
-        ("AKIA", r"\bAKIA[0-9A-Z]{16}\b"),
-        ("ASIA", r"\bASIA[0-9A-Z]{16}\b"),
-        ("gh", r"\bgh[pousr]_[A-Za-z0-9]{20,}"),
-        ("github_pat_", r"\bgithub_pat_\w{20,}"),
-        ("glpat-", r"\bglpat-[\w-]{20,}"),
-        ("hf_", r"\bhf_[A-Za-z0-9]{20,}"),
-        ("api_org_", r"\bapi_org_[A-Za-z0-9]{20,}"),
-        ("sk-", r"(?<![\w-])sk-(?=[\w-]*\d)[\w-]{20,}"),
-        ("_", r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
-        ("gsk_", r"\bgsk_[A-Za-z0-9]{20,}"),
-        ("nvapi-", r"\bnvapi-[\w-]{20,}"),
-        ("r8_", r"\br8_[A-Za-z0-9]{30,}"),
-        ("xox", r"\bxox[a-z]-[\w-]{10,}"),
-        ("xapp-", r"\bxapp-[\w-]{10,}"),
-        ("hooks.slack.com", r"(?<=hooks\.slack\.com/)[\w/]{20,}"),
-        ("AIza", r"\bAIza[\w-]{35}"),
-        ("ya29.", r"\bya29\.[\w-]{20,}"),
-        ("GOCSPX-", r"\bGOCSPX-[\w-]{20,}"),
-        ("npm_", r"\bnpm_[A-Za-z0-9]{30,}"),
-        ("pypi-", r"\bpypi-[\w-]{50,}"),
-        ("dapi", r"\bdapi[0-9a-f]{32}\b"),
-        ("SG.", r"\bSG\.[\w-]{16,}\.[\w-]{16,}"),
-        ("wandb_v1_", r"\bwandb_v1_\w{20,}"),
-        ("eyJ", r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
-        ("earer", r"(?<=[Bb]earer )(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}"),
-        # The keys of Weights & Biases look like commits: they count as secrets where somebody logs in.
-        ("login", r"\b[0-9a-f]{40}\b"),
-    )
-)
+# The shapes of the tokens of services, each under a part of it that is quick to look for. They are compiled when first
+# met, since this module is loaded while a run starts.
+_SHAPES = {
+    "AKIA": r"\bAKIA[0-9A-Z]{16}\b",
+    "ASIA": r"\bASIA[0-9A-Z]{16}\b",
+    "gh": r"\bgh[pousr]_[A-Za-z0-9]{20,}",
+    "github_pat_": r"\bgithub_pat_\w{20,}",
+    "glpat-": r"\bglpat-[\w-]{20,}",
+    "hf_": r"\bhf_[A-Za-z0-9]{20,}",
+    "api_org_": r"\bapi_org_[A-Za-z0-9]{20,}",
+    "sk-": r"(?<![\w-])sk-(?=[\w-]*\d)[\w-]{20,}",
+    "_": r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
+    "gsk_": r"\bgsk_[A-Za-z0-9]{20,}",
+    "nvapi-": r"\bnvapi-[\w-]{20,}",
+    "r8_": r"\br8_[A-Za-z0-9]{30,}",
+    "xox": r"\bxox[a-z]-[\w-]{10,}",
+    "xapp-": r"\bxapp-[\w-]{10,}",
+    "hooks.slack.com": r"(?<=hooks\.slack\.com/)[\w/]{20,}",
+    "AIza": r"\bAIza[\w-]{35}",
+    "ya29.": r"\bya29\.[\w-]{20,}",
+    "GOCSPX-": r"\bGOCSPX-[\w-]{20,}",
+    "npm_": r"\bnpm_[A-Za-z0-9]{30,}",
+    "pypi-": r"\bpypi-[\w-]{50,}",
+    "dapi": r"\bdapi[0-9a-f]{32}\b",
+    "SG.": r"\bSG\.[\w-]{16,}\.[\w-]{16,}",
+    "wandb_v1_": r"\bwandb_v1_\w{20,}",
+    "eyJ": r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",
+    "earer": r"(?<=[Bb]earer )(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}",
+    # The keys of Weights & Biases look like commits: they count as secrets where somebody logs in.
+    "login": r"\b[0-9a-f]{40}\b",
+}
 
 # Lines without any of these have no secret name in them, and are left alone at little cost.
 _STEM = re.compile(r"(?i)pass|pwd|secret|token|key|auth|credential|cookie|jwt|bearer|_pat\b|signature|sig=|policy=")
@@ -189,9 +181,9 @@ def _names_secret(key: Any) -> bool:
 def _mask_line(line: str) -> str:
     if "://" in line:
         line = _USER_INFO.sub(_masked_user_info, line)
-    for shape in _SHAPES:
-        if shape.hint in line:
-            line = shape.pattern.sub(MASK, line)
+    for hint, shape in _SHAPES.items():
+        if hint in line:
+            line = re.sub(shape, MASK, line)
     if not _STEM.search(line):
         return line
     for pattern, replace in _NAMED:

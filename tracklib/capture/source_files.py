@@ -12,10 +12,27 @@ from tracklib.capture.redact import is_secret_file, mask_text
 __all__ = ["FileText", "is_source_file", "read_source", "readable"]
 
 _SUFFIXES = frozenset(
-    {".cfg", ".cu", ".ini", ".ipynb", ".json", ".md", ".py", ".pyx", ".sh", ".sbatch", ".slurm", ".toml", ".txt", ".yaml"}
+    {
+        ".cfg",
+        ".cu",
+        ".ini",
+        ".ipynb",
+        ".json",
+        ".md",
+        ".py",
+        ".pyx",
+        ".sh",
+        ".sbatch",
+        ".slurm",
+        ".toml",
+        ".txt",
+        ".yaml",
+    }
     | {".yml", ".c", ".cc", ".cpp", ".cuh", ".h", ".hpp", ".jsonnet", ".r", ".jl", ".rs", ".sql", ".proto", ".lua"}
 )
-_NAMES = frozenset({"dockerfile", "containerfile", "makefile", "justfile", "snakefile", "procfile", "pipfile", "license"})
+_NAMES = frozenset(
+    {"dockerfile", "containerfile", "makefile", "justfile", "snakefile", "procfile", "pipfile", "license"}
+)
 _PROBE_BYTES = 8000
 
 

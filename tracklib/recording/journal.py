@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Journal", "JournalObserver"]
 
-SEGMENT_SIZE = 4 * 1024 * 1024
+SEGMENT_SIZE = 1024 * 1024
 RESERVE = 4096
 """Bytes at the end of a segment that only records may use: a full disk must not keep a run from ending."""
 

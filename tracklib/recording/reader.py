@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tracklib.recording.decode import Decoded, Decoder
 from tracklib.recording.format import HEADER_SIZE
@@ -11,6 +11,9 @@ from tracklib.records import Batch, RecordKind
 
 if TYPE_CHECKING:
     from tracklib.stores.base import Store
+
+STRETCH_BYTES: Final = 1 << 19
+"""How much of a journal becomes one batch: it bounds the memory that shipping takes."""
 
 __all__ = ["ReadableSegment", "SegmentReader", "ship_stretch"]
 
@@ -51,9 +54,15 @@ class SegmentReader:
         if target > self.offset:
             self._take(target)
 
-    def take(self) -> Decoded:
-        """Decode all that is committed and was not read yet."""
-        return self._take(self.segment.committed)
+    def take(self, most: int | None = None) -> Decoded:
+        """Decode what is committed and was not read yet: some `most` bytes of it, or a larger single record."""
+        committed = self.segment.committed
+        while most is not None and self.offset + most < committed:
+            decoded = self._take(self.offset + most)
+            if decoded.end:
+                return decoded
+            most *= 4
+        return self._take(committed)
 
     def peek(self, end: int) -> Decoded:
         """Decode what follows, up to a file offset, without moving."""
@@ -82,7 +91,7 @@ def ship_stretch(  # noqa: PLR0913 - a batch is told by all of these
     """
     reader.seek(position)
     start = reader.position
-    decoded = reader.take()
+    decoded = reader.take(STRETCH_BYTES)
     if decoded.end == 0:
         return position, decoded
     batch = Batch(

@@ -45,7 +45,7 @@ class Segment:
 
     Attributes:
         map: The file's bytes.
-        words: The same as 8-byte words, for the fields of the header.
+        words: The same as 8-byte words, for the fields of the header; of a retired segment the header's last state.
         capacity: Size of the file.
     """
 
@@ -55,6 +55,7 @@ class Segment:
     map: mmap.mmap
     words: memoryview
     capacity: int
+    retired: bool = False
 
     @property
     def committed(self) -> int:
@@ -89,25 +90,44 @@ class Segment:
 
     def read(self, start: int, end: int) -> bytes:
         """Return the bytes between two file offsets."""
-        return os.pread(self.descriptor, end - start, start)
+        if self.descriptor >= 0:
+            return os.pread(self.descriptor, end - start, start)
+        with self.path.open("rb") as file:
+            return os.pread(file.fileno(), end - start, start)
 
     def sync(self) -> None:
         """Bring what is committed to the disk, then note that."""
         committed = self.committed
-        if self.words[SYNCED] != committed:
+        if self.words[SYNCED] != committed and not self.retired:
             os.fdatasync(self.descriptor)
             self.words[SYNCED] = committed
 
+    def retire(self) -> None:
+        """Let go of what a full segment does not need: it can still be read. The first one keeps the writer's lock."""
+        if not self.retired:
+            self.sync()
+            self._unmap()
+            if self.info.segment:
+                self._release()
+
     def close(self) -> None:
         """Let go of the map and the lock; the file stays."""
-        if self.descriptor < 0:
-            return
-        self.words.release()
-        # A log call of a thread that did not survive a fork may hold the map for good.
-        with contextlib.suppress(BufferError):
-            self.map.close()
-        os.close(self.descriptor)
-        self.descriptor = -1
+        self._unmap()
+        self._release()
+
+    def _unmap(self) -> None:
+        if not self.retired:
+            self.retired = True
+            mapped, self.words = self.words, memoryview(bytearray(self.map[:HEADER_SIZE])).cast("Q")
+            mapped.release()
+            # A log call of a thread that did not survive a fork may hold the map for good.
+            with contextlib.suppress(BufferError):
+                self.map.close()
+
+    def _release(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 def create_segment(directory: Path, info: SegmentInfo, capacity: int) -> Segment:

@@ -151,6 +151,7 @@ class Shipper:
         if self.journal.position <= self.position and not closing:
             return
         while (todo := self._next_segment()) is not None:
+            self._retire_full()
             number, last = todo
             segment = self.journal.segments[number]
             reader = self._readers.setdefault(segment.info.segment, SegmentReader(segment))
@@ -171,6 +172,11 @@ class Shipper:
         if closing:
             store.close()
             self.journal.close(delete=True)
+
+    def _retire_full(self) -> None:
+        """Unmap segments as they fill up: what is mapped counts as the program's memory."""
+        for segment in self.journal.segments[:-1]:
+            segment.retire()
 
     def _next_segment(self) -> tuple[int, bool] | None:
         """Return the index of the first kept segment that is not all shipped, and whether it is the last one."""

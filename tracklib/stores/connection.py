@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracklib.errors import CorruptData, NotFound, StoreError, StoreUnavailable, StoreVersion
 from tracklib.stores.mounts import network_filesystem
-from tracklib.stores.schema import APPLICATION_ID, VERSION, migrate
+from tracklib.stores.schema import APPLICATION_ID, VERSION, create, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,8 +156,11 @@ class SqliteFile:
             _use_wal(connection)
             connection.execute("BEGIN IMMEDIATE")
             # Another process may have been faster.
-            if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
                 self._check_ours(connection)
+                create(connection)
+            elif version < VERSION:
                 migrate(connection)
             connection.execute("COMMIT")
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -1,0 +1,205 @@
+"""What commands print: tables, sections and lists for people, JSON for programs.
+
+On a terminal a table is made to fit: its flexible columns shrink first, then its least columns are left out, with a word
+about them. Elsewhere everything is printed in full, in plain text, so that `grep`, `awk` and files get whole values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import sys
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from tracklib.cli.formats import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.console import Console
+    from rich.text import Text
+
+__all__ = ["Column", "console", "heading", "line", "pairs", "plain", "print_json", "speaks_unicode", "styled", "table", "working"]
+
+_GAP: Final = 2
+_UNLIMITED: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        right: Align to the right, as numbers are.
+        rank: Where there is no room, columns of the lowest rank go first. Those of rank 9 stay.
+        least: To how many characters its cells may be cut; 0: they are never cut.
+    """
+
+    title: str
+    right: bool = False
+    rank: int = 5
+    least: int = 0
+
+
+def console(*, error: bool = False) -> Console:
+    """Return what prints to standard output, or to standard error: in colour and to its width on a terminal only."""
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    if isinstance(stream, io.TextIOWrapper) and not speaks_unicode():
+        stream.reconfigure(errors="replace")
+    return Console(
+        file=stream, highlight=False, markup=False, emoji=False, width=None if stream.isatty() else _UNLIMITED
+    )
+
+
+def speaks_unicode() -> bool:
+    """Tell whether standard output takes every character."""
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def styled(text: str, style: str = "", *, line: bool = True) -> Text:
+    """Return text in a style; escape sequences in it are shown, not obeyed.
+
+    Args:
+        line: Keep it on one line.
+    """
+    from rich.text import Text
+
+    return Text(clean(text, line=line), style=style)
+
+
+def line(text: str | Text = "", style: str = "") -> None:
+    """Print text, wrapped on a terminal."""
+    out = console()
+    whole = styled(text, style, line=False) if isinstance(text, str) else text
+    for part in whole.wrap(out, out.width) if out.width < _UNLIMITED else [whole]:
+        part.rstrip()
+        out.print(part, soft_wrap=True)
+
+
+def heading(text: str, remark: str = "") -> None:
+    """Print the heading of a section, with an empty line before it."""
+    title = styled(text, "bold cyan")
+    if remark:
+        title.append_text(styled(f"  {remark}", "dim"))
+    line()
+    line(title)
+
+
+def pairs(items: Sequence[tuple[str, str | Text]], *, indent: int = 2) -> None:
+    """Print names and what they say, one below the other; long ones go on below themselves."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    out = console()
+    left = min(max((cell_len(clean(name, line=True)) for name, _ in items), default=0), max(12, out.width // 2))
+    for name, said in items:
+        value = styled(said, line=False) if isinstance(said, str) else said
+        room = max(20, out.width - indent - left - _GAP)
+        lines = value.wrap(out, room) if out.width < _UNLIMITED else value.split("\n")
+        label = styled(name, "dim")
+        label.pad_right(left + _GAP - cell_len(label.plain))
+        for index, part in enumerate(lines or [Text()]):
+            start = label if index == 0 else Text(" " * (left + _GAP))
+            whole = Text(" " * indent).append_text(start).append_text(part)
+            whole.rstrip()
+            out.print(whole, soft_wrap=True)
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], *, indent: int = 0) -> None:
+    """Print a table.
+
+    Args:
+        rows: A cell for each column; text, or text in a style.
+    """
+    out = console()
+    cells = [[styled(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    heads = [styled(column.title, "bold") for column in columns]
+    widths = _fit(columns, _widths([heads, *cells]), out.width - indent)
+    for row in [heads, *cells]:
+        out.print(_row(columns, row, widths, indent), soft_wrap=True)
+    hidden = [column.title for index, column in enumerate(columns) if index not in widths]
+    if hidden:
+        line(styled(f"{' ' * indent}no room for: {', '.join(hidden)}", "dim"))
+
+
+def _widths(rows: Sequence[Sequence[Text]]) -> list[int]:
+    return [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+
+
+def _fit(columns: Sequence[Column], natural: Sequence[int], room: int) -> dict[int, int]:
+    """Return the width of each column that is shown, by index."""
+    shown = dict(enumerate(natural))
+    while True:
+        missing = sum(shown.values()) + _GAP * (len(shown) - 1) - room
+        slack = {i: max(0, shown[i] - columns[i].least) for i in shown if columns[i].least}
+        if missing <= 0:
+            return shown
+        droppable = [i for i in shown if columns[i].rank < 9]
+        if missing <= sum(slack.values()) or not droppable:
+            return _shrunk(shown, slack, missing)
+        del shown[min(droppable, key=lambda i: (columns[i].rank, -i))]
+
+
+def _shrunk(widths: dict[int, int], slack: dict[int, int], missing: int) -> dict[int, int]:
+    """Take what is missing from the widest of the flexible columns, a character at a time."""
+    widths, slack = dict(widths), dict(slack)
+    for _ in range(min(missing, sum(slack.values()))):
+        widest = max((i for i in slack if slack[i]), key=lambda i: widths[i])
+        widths[widest] -= 1
+        slack[widest] -= 1
+    return widths
+
+
+def _row(columns: Sequence[Column], row: Sequence[Text], widths: Mapping[int, int], indent: int) -> Text:
+    from rich.text import Text
+
+    parts = []
+    for index, width in widths.items():
+        cell = row[index].copy()
+        cell.truncate(width, overflow="ellipsis")
+        blank = " " * (width - cell.cell_len)
+        parts.append(Text.assemble(blank, cell) if columns[index].right else Text.assemble(cell, blank))
+    whole = Text(" " * indent).append_text(Text(" " * _GAP).join(parts))
+    whole.rstrip()
+    return whole
+
+
+@contextlib.contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time; elsewhere nothing."""
+    out = console(error=True)
+    with out.status(styled(text, "dim")) if out.is_terminal else contextlib.nullcontext():
+        yield
+
+
+def print_json(value: Any) -> None:
+    """Print JSON as `plain` makes it."""
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=not speaks_unicode(), allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Return a value of the model as JSON can say it: numbers that JSON lacks become the texts NaN, Infinity, -Infinity.
+
+    Example:
+        >>> plain((float("inf"), 1.5))
+        ['Infinity', 1.5]
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value

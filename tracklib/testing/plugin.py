@@ -1,0 +1,50 @@
+"""The pytest side of the store suite: what `@pytest.mark.needs("…")` does.
+
+Put `pytest_plugins = ["tracklib.testing.plugin"]` into the topmost `conftest.py` of your tests.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+__all__ = ["pytest_collection_modifyitems", "pytest_configure"]
+
+SUITE = ("appends", "blobs", "catalog", "harness", "points", "queries", "resumption", "runs", "sharing", "states")
+"""The modules of the suite that assert; a failed assertion in them is told as well as one in a test."""
+
+pytest.register_assert_rewrite(*(f"tracklib.testing.{name}" for name in SUITE))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line(
+        "markers",
+        "needs(capability): the store must have the capability; where it lacks it the test must raise "
+        "NotImplementedError",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect `NotImplementedError` of each test that needs what its store lacks.
+
+    The expectation is strict: a gap is asserted, never skipped, and one that closes turns the suite red.
+
+    Raises:
+        UsageError: A test needs a capability that its class does not speak of.
+    """
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            for capability in mark.args:
+                if not _has(item, capability):
+                    reason = f"the store lacks the capability {capability!r}"
+                    item.add_marker(pytest.mark.xfail(reason=reason, raises=NotImplementedError, strict=True))
+
+
+def _has(item: pytest.Item, capability: str) -> bool:
+    owner = getattr(item, "cls", None)
+    if not hasattr(owner, capability):
+        raise pytest.UsageError(
+            f"{item.nodeid} needs {capability!r}, but {getattr(owner, '__name__', owner)} has no such attribute: "
+            "give it one that is True or False"
+        )
+    return bool(getattr(owner, capability))
