@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextvars import Token
 
     from tracklib.run import Run
 
-__all__ = ["activated", "current", "find", "push"]
+__all__ = ["Activation", "current", "find", "here", "push"]
 
 # A context variable keeps tasks and generators apart; worker threads, which begin with an empty context,
 # fall back on what the process has open.
@@ -45,20 +44,33 @@ def find(run_id: str) -> Run | None:
     return next((run for run in _in_process if run.id == run_id and run.is_open), None)
 
 
-@contextmanager
-def activated(run: Run) -> Iterator[None]:
-    """Make `run` the active one for as long as this lasts, and not longer."""
-    token = _in_context.set((*_in_context.get(), run))
-    with _lock:
-        _in_process.append(run)
-    try:
-        yield
-    finally:
+def here() -> tuple[Run, ...]:
+    """Return the open runs that were begun here, the outermost first; worker threads begin without any."""
+    return tuple(run for run in _in_context.get() if run.is_open)
+
+
+class Activation:
+    """Makes a run the active one for as long as a `with` lasts, as often as it is entered.
+
+    Between two turns it keeps apart what code within it began, as a generator's body does between two values.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._own: tuple[Run, ...] = (run,)
+        self._outer: tuple[Run, ...] = ()
+        self._token: Token[tuple[Run, ...]] | None = None
+
+    def __enter__(self) -> None:
+        self._outer = tuple(run for run in _in_context.get() if run not in self._own)
+        self._token = _in_context.set((*self._outer, *self._own))
         with _lock:
-            if run in _in_process:
-                _in_process.remove(run)
-        # A generator may be closed in another context than it was begun in.
-        try:
-            _in_context.reset(token)
-        except ValueError:
-            _in_context.set(tuple(other for other in _in_context.get() if other is not run))
+            _in_process.append(self._run)
+
+    def __exit__(self, *_: object) -> None:
+        with _lock:
+            if self._run in _in_process:
+                _in_process.remove(self._run)
+        self._own = tuple(run for run in _in_context.get() if run not in self._outer) or (self._run,)
+        if self._token is not None:
+            _in_context.reset(self._token)

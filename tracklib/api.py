@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracklib import active
+from tracklib.describing import notes_record, params_record, tags_record
 from tracklib.errors import ConfigError, NoActiveRun
-from tracklib.records import RunStatus
-from tracklib.starting import defaults, effective_settings, open_run, tags_of
+from tracklib.records import RunStatus, is_id
+from tracklib.settings import load_settings
+from tracklib.starting import defaults, effective_settings, open_run, resolve_store
+from tracklib.values import checked_text
 
 if TYPE_CHECKING:
     import os
@@ -45,15 +48,17 @@ def init(store: str | os.PathLike[str] | None = None, **settings: Any) -> None:
         settings: Any other setting; see `tracklib.Settings`. Those that are None go back to what the environment says.
 
     Raises:
-        ConfigError: A setting is unknown or cannot be meant.
+        ConfigError: A setting is unknown or cannot be meant; then nothing is changed.
 
     Example:
         >>> tracklib.init("sqlite:///runs.db", flush_interval=0.5)
         >>> tracklib.init()
     """
-    given = {"store": None if store is None else os_text(store), **settings}
-    fresh = {name: value for name, value in given.items() if value is not None}
-    effective_settings(**fresh)
+    fresh = {name: value for name, value in {"store": store, **settings}.items() if value is not None}
+    chosen = load_settings({}, **fresh)
+    if chosen.store:
+        # A relative path means what it means now, wherever the program goes later.
+        fresh["store"] = resolve_store(chosen).uri
     defaults.clear()
     defaults.update(fresh)
 
@@ -66,7 +71,7 @@ def start_run(  # noqa: PLR0913 - what describes a run, all by keyword but the f
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
     notes: str | None = None,
-    resume: str | None = None,
+    resume: Run | str | None = None,
     parent: Run | str | None = None,
     nested: bool = False,
     activate: bool = True,
@@ -81,12 +86,13 @@ def start_run(  # noqa: PLR0913 - what describes a run, all by keyword but the f
     Args:
         project: By default the name of the repository or folder.
         experiment: By default `default`.
-        name: By default made from the script's name and the time.
-        params: The configuration, nested as you like.
+        name: By default made from the script's name and the time. A run that is resumed is renamed.
+        params: The configuration, nested as you like: a mapping, a dataclass or a namespace.
         tags: Text by name.
         notes: Free text.
-        resume: Id (or a unique prefix of one) of a run to go on with.
-        parent: The run, or its id, that this one belongs to.
+        resume: A run to go on with, in its own project and experiment: its id or a unique prefix of it.
+        parent: The run that this one belongs to, or its id. Of a run, project, experiment and store are taken over
+            where none are given.
         nested: Take the active run as parent.
         activate: Make it the run that module-level functions act on.
         store: URI of the store, such as `sqlite:///runs.db`.
@@ -94,8 +100,10 @@ def start_run(  # noqa: PLR0913 - what describes a run, all by keyword but the f
 
     Raises:
         ConfigError: An argument cannot be meant.
+        TypeError: `params`, `tags` or `notes` are of no use.
         StoreError: The store cannot be used.
         NotFound: There is no run to resume.
+        NoActiveRun: `nested` is true, and there is no active run.
 
     Example:
         >>> with tracklib.start_run(project="digits", params={"lr": 1e-3}) as run:
@@ -103,36 +111,61 @@ def start_run(  # noqa: PLR0913 - what describes a run, all by keyword but the f
         >>> run.status
         <RunStatus.COMPLETED: 'completed'>
     """
-    chosen = effective_settings(
-        project=project,
-        experiment=experiment,
-        run_name=name,
-        store=None if store is None else os_text(store),
-        **settings,
-    )
-    for argument, value in (("params", params), ("tags", tags)):
-        if value is not None and not hasattr(value, "items") and not hasattr(value, "__dict__"):
-            raise ConfigError(f"{argument} is {value!r:.200}, but takes a mapping of names to values")
+    above = active_run() if nested and parent is None else parent
+    given = {"project": project, "experiment": experiment, "run_name": name, "store": store, **settings}
+    chosen = effective_settings(**{**_taken_over(above), **_without_none(given)})
+    described = _described(chosen, params, tags, notes)
     if chosen.mode == "disabled":
         return _disabled(chosen, activate=activate)
-    run = open_run(chosen, parent=_parent_id(parent, nested=nested), resume=resume)
-    if params is not None:
-        run.log_params(params)
-    all_tags = tags_of(chosen, tags)
-    if all_tags:
-        run.set_tags(all_tags)
-    if notes is not None:
-        run.set_notes(notes)
+    run = open_run(chosen, parent=_id_of("parent", above), resume=_wanted(resume))
+    if resume is not None and name is not None:
+        run.set_name(name)
+    for kind, data in described:
+        run.record_event(kind, data)
     if activate:
         active.push(run)
     return run
 
 
-def os_text(path: str | os.PathLike[str]) -> str:
-    """Return a URI or path as text."""
-    import os
+def _described(
+    settings: Settings, params: Mapping[str, Any] | None, tags: Mapping[str, Any] | None, notes: str | None
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return the records of what is said about a run at its start; wrong words are found before it begins."""
+    records = []
+    if params is not None:
+        records.append(params_record(params))
+    kind, data = tags_record({} if tags is None else tags)
+    merged = {**settings.tags, **data["tags"]}
+    if merged:
+        records.append((kind, {"tags": merged}))
+    if notes is not None:
+        records.append(notes_record(notes))
+    return records
 
-    return os.fspath(path)
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _taken_over(above: Run | str | None) -> dict[str, Any]:
+    """Return the settings that a run has from the one that it is nested in."""
+    if getattr(above, "id", None) == "":
+        return {"mode": "disabled"}
+    return _without_none({name: getattr(above, name, None) for name in ("project", "experiment", "store")})
+
+
+def _id_of(argument: str, run: Run | str | None) -> str | None:
+    if run is None:
+        return None
+    identity = run if isinstance(run, str) else getattr(run, "id", None)
+    if not isinstance(identity, str) or not is_id(identity):
+        raise ConfigError(f"{argument} is {run!r:.200}, but takes a run or the 26 characters of a run's id")
+    return identity
+
+
+def _wanted(resume: Run | str | None) -> str | None:
+    """Return what names the run that is to be resumed."""
+    return checked_text("resume", resume) if isinstance(resume, str) else _id_of("resume", resume)
 
 
 def _disabled(settings: Settings, *, activate: bool) -> Run:
@@ -147,17 +180,6 @@ def _disabled(settings: Settings, *, activate: bool) -> Run:
     if activate:
         active.push(run)
     return run
-
-
-def _parent_id(parent: Run | str | None, *, nested: bool) -> str | None:
-    if parent is None and nested:
-        return active_run().id
-    if parent is None or isinstance(parent, str):
-        return parent
-    identity = getattr(parent, "id", None)
-    if not isinstance(identity, str):
-        raise ConfigError(f"parent is {parent!r:.200}, but takes a run or the id of one")
-    return identity
 
 
 def active_run() -> Run:

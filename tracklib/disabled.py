@@ -55,12 +55,14 @@ class DisabledRun:
 
     def finish(self, status: str | RunStatus = RunStatus.COMPLETED, reason: str = "") -> bool:
         """End the run; return True."""
-        self.status = RunStatus(status)
-        return True
+        from tracklib.lifecycle import chosen_ending
+
+        return self.finish_because(chosen_ending(status, reason))
 
     def finish_because(self, ending: Any, timeout_s: float | None = None) -> bool:
         """End the run as `ending` says; return True."""
-        return self.finish(ending.status) if self.is_open else True
+        self.status = ending.status if self.is_open else self.status
+        return True
 
     def __enter__(self) -> Self:
         from tracklib.active import push

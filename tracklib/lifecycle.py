@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from tracklib.errors import ConfigError
 from tracklib.recording.recovery import await_recoveries
 from tracklib.records import RunStatus
+from tracklib.values import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracklib.model import RunError
 
-__all__ = ["Ending", "ManagedRun", "ending_of", "manage", "release"]
+__all__ = ["Ending", "ManagedRun", "chosen_ending", "ending_of", "manage", "release"]
+
+_ENDS: Final = tuple(str(status) for status in RunStatus if status.ended)
 
 SIGTERM_PATIENCE_SECONDS: Final = 5.0
 """How long a terminated process goes on at the most to ship the rest; what remains is in the journal."""
@@ -56,11 +62,11 @@ class _Process:
     """What this process has open, and what it has changed to hear of its end."""
 
     def __init__(self) -> None:
-        self.runs: dict[str, ManagedRun] = {}
+        self.runs: list[ManagedRun] = []
         self.registered = False
         self.exit: Callable[..., Any] | None = None
         self.exit_code: object = None
-        self.exit_positions: dict[str, int] = {}
+        self.exit_positions: dict[int, int] = {}
         self.last_value: object = None
 
 
@@ -77,16 +83,36 @@ def manage(run: ManagedRun) -> None:
         _process.last_value = getattr(sys, "last_value", None)
         _watch_exit_code()
         _handle_sigterm()
-    _process.runs[run.id] = run
+    # The program goes on, whoever had called sys.exit before.
+    _process.exit_code = None
+    _process.runs.append(run)
 
 
 def release(run: ManagedRun) -> None:
     """Forget a run that has ended; with the last one, undo what was changed."""
-    if _process.runs.pop(run.id, None) is not None and not _process.runs:
+    if run not in _process.runs:
+        return
+    _process.runs.remove(run)
+    if not _process.runs:
         if sys.exit is _noted_exit and _process.exit is not None:
             sys.exit = _process.exit
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def chosen_ending(status: str | RunStatus, reason: str) -> Ending:
+    """Return the ending that a user asks for.
+
+    Raises:
+        ConfigError: That is no status for an end.
+
+    Example:
+        >>> chosen_ending("killed", "out of budget").status
+        <RunStatus.KILLED: 'killed'>
+    """
+    if str(status) not in _ENDS:
+        raise ConfigError(f"status is {status!r:.200}, but a run ends as {', '.join(_ENDS)}")
+    return Ending(RunStatus(status), clean_text(str(reason)))
 
 
 def ending_of(error: BaseException | None) -> Ending:
@@ -96,12 +122,14 @@ def ending_of(error: BaseException | None) -> Ending:
         >>> ending_of(SystemExit(0)).status, ending_of(SystemExit(3)).reason, ending_of(KeyboardInterrupt()).status
         (<RunStatus.COMPLETED: 'completed'>, 'the program exited with 3', <RunStatus.KILLED: 'killed'>)
     """
-    if error is None or isinstance(error, GeneratorExit):
+    if error is None or isinstance(error, (GeneratorExit, StopIteration, StopAsyncIteration)):
         return Ending(RunStatus.COMPLETED)
     if isinstance(error, SystemExit):
         return _ending_of_code(error.code)
     if isinstance(error, KeyboardInterrupt):
         return Ending(RunStatus.KILLED, "KeyboardInterrupt", _described(error))
+    if type(error).__name__ == "CancelledError":  # asyncio's: importing that here would cost all who do not use it.
+        return Ending(RunStatus.KILLED, "the task was cancelled", _described(error))
     return Ending(RunStatus.FAILED, f"{type(error).__name__}: {error}"[:500], _described(error))
 
 
@@ -126,10 +154,14 @@ def _described(error: BaseException) -> RunError:
 
 
 def _at_exit() -> None:
-    ending = _ending_of_process()
-    for run in reversed(list(_process.runs.values())):
-        run.finish_because(_ending_for(run, ending))
-    await_recoveries(RECOVERY_PATIENCE_SECONDS)
+    ending, patience_s = _ending_of_process(), None
+    for run in reversed(_process.runs.copy()):
+        try:
+            run.finish_because(_ending_for(run, ending), patience_s)
+        except KeyboardInterrupt:  # Whoever does not want to wait need not: the journal keeps the rest.
+            patience_s = 0.0
+            run.finish_because(_ending_for(run, ending), patience_s)
+    await_recoveries(RECOVERY_PATIENCE_SECONDS if patience_s is None else patience_s)
 
 
 def _ending_of_process() -> Ending:
@@ -141,7 +173,7 @@ def _ending_of_process() -> Ending:
 
 def _ending_for(run: ManagedRun, ending: Ending) -> Ending:
     """Disbelieve an exit code after which the program went on: somebody had caught the SystemExit."""
-    went_on = run.position() != _process.exit_positions.get(run.id, run.position())
+    went_on = run.position() != _process.exit_positions.get(id(run), run.position())
     return Ending(RunStatus.COMPLETED) if went_on and ending.error is None else ending
 
 
@@ -155,7 +187,7 @@ def _watch_exit_code() -> None:
 def _noted_exit(status: Any = None, /) -> Any:
     if threading.current_thread() is threading.main_thread():
         _process.exit_code = status
-        _process.exit_positions = {run.id: run.position() for run in _process.runs.values()}
+        _process.exit_positions = {id(run): run.position() for run in _process.runs}
     raise SystemExit(status)
 
 
@@ -174,14 +206,19 @@ def _on_sigterm(number: int, _frame: object) -> None:
     The handler interrupts the main thread anywhere, also within a log call, so it waits for nothing itself.
     """
     signal.signal(number, signal.SIG_DFL)
-    threading.Thread(target=_die_of, args=(number,), name="tracklib-sigterm", daemon=True).start()
+    try:
+        # Not threading.Thread: it takes locks that the interrupted code may hold.
+        _thread.start_new_thread(_die_of, (number,))
+    except RuntimeError:  # The interpreter is ending and starts no threads any more.
+        os.kill(os.getpid(), number)
 
 
 def _die_of(number: int) -> None:
     ending = Ending(RunStatus.KILLED, signal.Signals(number).name)
+    deadline = time.monotonic() + SIGTERM_PATIENCE_SECONDS
     try:
-        for run in reversed(list(_process.runs.values())):
-            run.finish_because(ending, SIGTERM_PATIENCE_SECONDS)
+        for run in reversed(_process.runs.copy()):
+            run.finish_because(ending, max(0.0, deadline - time.monotonic()))
     finally:
         os.kill(os.getpid(), number)
 
@@ -190,8 +227,7 @@ def _die_of(number: int) -> None:
 
 
 def _in_child() -> None:
-    runs = list(_process.runs.values())
-    _process.runs.clear()
+    runs, _process.runs = _process.runs, []
     if signal.getsignal(signal.SIGTERM) is _on_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for run in runs:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tracklib.describing import tags_record
 from tracklib.errors import ConfigError, NotFound
 from tracklib.model import Experiment, ExperimentStatus, Project, ProjectSettings, new_id
 from tracklib.values import checked_name, clean_text, jsonable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from tracklib.stores.base import Store
 
@@ -53,13 +56,14 @@ def set_project(  # noqa: PLR0913 - the fields of a project
 
     Raises:
         ConfigError: The name or a setting cannot be meant.
+        TypeError: `tags` or `settings` is no mapping.
 
     Example:
         >>> tracklib.set_project("digits", owner="vision", settings={"primary_metrics": ["eval/accuracy"]}).owner
         'vision'
     """
     checked_name("name", name)
-    with _store(store) as opened:
+    with _writable(store) as opened:
         old = next((p for p in _projects(opened, archived=None) if p.name == name), None)
         now = time.time()
         base = old or Project(id=new_id(now), name=name, created_at=now)
@@ -93,6 +97,7 @@ def set_experiment(  # noqa: PLR0913 - the fields of an experiment
 
     Raises:
         ConfigError: A name or the status cannot be meant.
+        TypeError: `tags` is no mapping.
 
     Example:
         >>> tracklib.set_experiment("lr-sweep", project="digits", hypothesis="1e-3 is best").status
@@ -100,7 +105,7 @@ def set_experiment(  # noqa: PLR0913 - the fields of an experiment
     """
     checked_name("name", name)
     checked_name("project", project)
-    with _store(store) as opened:
+    with _writable(store) as opened:
         old = next((e for e in _experiments(opened, project, archived=None) if e.name == name), None)
         now = time.time()
         base = old or _new_experiment(opened, project, name, now)
@@ -120,7 +125,9 @@ def set_experiment(  # noqa: PLR0913 - the fields of an experiment
 
 def list_projects(*, archived: bool | None = False, store: StoreName = None) -> list[Project]:
     """List projects by name; archived ones too with `archived=None`, only those with True."""
-    with _store(store) as opened:
+    from tracklib.reading import open_for_reading
+
+    with open_for_reading(store) as opened:
         return _projects(opened, archived=archived)
 
 
@@ -128,7 +135,9 @@ def list_experiments(
     project: str | None = None, *, archived: bool | None = False, store: StoreName = None
 ) -> list[Experiment]:
     """List experiments by project and name; see `list_projects`."""
-    with _store(store) as opened:
+    from tracklib.reading import open_for_reading
+
+    with open_for_reading(store) as opened:
         return _experiments(opened, project, archived=archived)
 
 
@@ -138,6 +147,7 @@ def get_project(name: str, *, store: StoreName = None) -> Project:
     Raises:
         NotFound: There is none of this name.
     """
+    checked_name("name", name)
     found = {project.name: project for project in list_projects(archived=None, store=store)}
     return _found(found, name, "project")
 
@@ -148,6 +158,8 @@ def get_experiment(name: str, *, project: str, store: StoreName = None) -> Exper
     Raises:
         NotFound: There is none of this name.
     """
+    checked_name("name", name)
+    checked_name("project", project)
     found = {experiment.name: experiment for experiment in list_experiments(project, archived=None, store=store)}
     return _found(found, name, "experiment")
 
@@ -178,7 +190,7 @@ def restore_experiment(name: str, *, project: str, store: StoreName = None) -> E
     return set_experiment(name, project=project, status=ExperimentStatus.ACTIVE, store=store)
 
 
-def _store(store: StoreName) -> Store:
+def _writable(store: StoreName) -> Store:
     from tracklib.starting import effective_settings, resolve_store
 
     opened = resolve_store(effective_settings(store=store))
@@ -206,12 +218,12 @@ def _new_experiment(store: Store, project: str, name: str, now: float) -> Experi
     defaults = {
         key: value for key, value in (home.settings.experiment_defaults if home else {}).items() if key in known
     }
-    return Experiment(id=new_id(now), project=project, name=name, created_at=now, **defaults)
+    return Experiment(id=new_id(now), project=project, name=name, created_at=now, **{"created_by": user_name(), **defaults})
 
 
 def _set_archived(name: str, at: float | None, store: StoreName) -> Project:
     changed = replace(get_project(name, store=store), archived_at=at, updated_at=time.time())
-    with _store(store) as opened:
+    with _writable(store) as opened:
         opened.put_project(changed)
     return changed
 
@@ -228,21 +240,56 @@ def _texts(**values: str | None) -> dict[str, Any]:
 
 
 def _merged_tags(old: Mapping[str, str], new: Mapping[str, Any] | None) -> dict[str, str]:
-    merged = {**old, **{clean_text(str(key)): value for key, value in (new or {}).items()}}
-    return {key: clean_text(str(value)) for key, value in merged.items() if value is not None}
+    changes = tags_record({} if new is None else new)[1]["tags"]
+    return {key: value for key, value in {**old, **changes}.items() if value is not None}
 
 
 def _merged_settings(old: ProjectSettings, new: ProjectSettings | Mapping[str, Any] | None) -> ProjectSettings:
-    if new is None or isinstance(new, ProjectSettings):
-        return new or old
-    known = {f.name for f in fields(ProjectSettings)}
-    unknown = sorted(set(new) - known)
-    if unknown:
-        raise ConfigError(f"{unknown[0]!r} is no setting of a project; those are {', '.join(sorted(known))}")
-    changes = jsonable(new)
+    if new is None:
+        return old
+    given = {f.name: getattr(new, f.name) for f in fields(new)} if isinstance(new, ProjectSettings) else new
+    if not isinstance(given, Mapping):
+        raise TypeError(f"settings is {new!r:.200}, but takes a ProjectSettings or a mapping of its fields")
+    for name, value in given.items():
+        if name not in _FITS:
+            raise ConfigError(f"{name!r} is no setting of a project; those are {', '.join(sorted(_FITS))}")
+        fits, words = _FITS[name]
+        if not fits(value):
+            raise ConfigError(f"{name} is {value!r:.200}, but takes {words}")
+    changes = jsonable(given)
     if "primary_metrics" in changes:
         changes["primary_metrics"] = tuple(changes["primary_metrics"])
     return replace(old, **changes)
+
+
+def _is_mapping_of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, Mapping)
+        and all(isinstance(name, str) and isinstance(item, kind) for name, item in value.items())
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
+
+
+def _is_age(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf)
+
+
+_FITS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "experiment_defaults": (_is_mapping_of(object), "a mapping of fields of an experiment to values"),
+    "primary_metrics": (_are_names, "a list of names of metrics"),
+    "higher_is_better": (_is_mapping_of(bool), "a mapping of names of metrics to True or False"),
+    "chart_types": (_is_mapping_of(str), "a mapping of names of metrics to kinds of charts"),
+    "auto_archive_days": (_is_age, "a number of days, or None for never"),
+    "keep_best_runs": (_is_count, "a whole number that is not negative"),
+    "keep_recent_runs": (_is_count, "a whole number that is not negative"),
+}
 
 
 def _found(entities: dict[str, T], name: str, what: str) -> T:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklib.errors import AmbiguousName, NotFound
+from tracklib.errors import AmbiguousName, ConfigError, NotFound
 from tracklib.recording.recovery import KILLED, journal_is_live, recover
-from tracklib.records import RunStatus
+from tracklib.records import RunStatus, is_id
 from tracklib.stores.base import RunQuery, open_store
+from tracklib.values import checked_text, restore
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tracklib.model import Artifact, Environment, Event, Resources, RunError, RunInfo, Source, Summary
+    from tracklib.run import Run
     from tracklib.stores.base import Store
 
 __all__ = ["Series", "StoredRun", "find_run", "get_run", "list_runs", "open_for_reading"]
@@ -30,6 +32,7 @@ __all__ = ["Series", "StoredRun", "find_run", "get_run", "list_runs", "open_for_
 SILENT_SECONDS: Final = 120.0
 """A running run that was not heard of for so long counts as killed where its process cannot be looked at."""
 
+_MOST_SLASHES = 8
 _log = logging.getLogger("tracklib")
 
 
@@ -94,6 +97,11 @@ class StoredRun:
     def experiment(self) -> str:
         """Name of its experiment."""
         return self.info.experiment
+
+    @property
+    def store(self) -> str:
+        """URI of its store."""
+        return self._store.uri
 
     @property
     def status(self) -> RunStatus:
@@ -179,7 +187,7 @@ class StoredRun:
 
     def events(self, *kinds: str) -> list[Event]:
         """Return kept records by arrival: console lines, and the history of params, tags and notes."""
-        return self._store.events(self.info.id, kinds)
+        return [replace(event, data=restore(event.data)) for event in self._store.events(self.info.id, kinds)]
 
     def console(self) -> str:
         """Return what the program printed, as text."""
@@ -214,11 +222,14 @@ class StoredRun:
         return f"<StoredRun {self.project}/{self.experiment}/{self.name} {self.info.id} {self.status}>"
 
 
-def get_run(run: str, *, store: str | os.PathLike[str] | None = None, project: str | None = None) -> StoredRun:
+def get_run(
+    run: str | Run | StoredRun, *, store: str | os.PathLike[str] | None = None, project: str | None = None
+) -> StoredRun:
     """Return a recorded run.
 
     Args:
-        run: Its id, a unique prefix of it, `project/experiment/name`, a unique name, or `latest`.
+        run: Its id, a unique prefix of it, `project/experiment/name`, a unique name, or `latest`; or the run as it
+            was held or read before.
         store: URI of the store; by default the one that runs go to.
         project: Look among the runs of this project only.
 
@@ -227,11 +238,14 @@ def get_run(run: str, *, store: str | os.PathLike[str] | None = None, project: s
         AmbiguousName: Several runs are meant.
 
     Example:
-        >>> tracklib.get_run("latest", project="digits").status
-        <RunStatus.COMPLETED: 'completed'>
+        >>> with tracklib.start_run(project="digits", name="first") as run:
+        ...     run.log({"loss": 0.3})
+        >>> tracklib.get_run("digits/default/first").metrics["loss"].last
+        0.3
     """
+    wanted = checked_text("run", run if isinstance(run, str) else getattr(run, "id", run))
     opened = open_for_reading(store)
-    return StoredRun(opened, with_live_status(find_run(opened, run, project=project)))
+    return StoredRun(opened, with_live_status(find_run(opened, wanted, project=project)))
 
 
 def list_runs(
@@ -242,14 +256,39 @@ def list_runs(
     Args:
         query: Which ones, and in which order.
         store: URI of the store; by default the one that runs go to.
-        conditions: The fields of `RunQuery`, as a shorter way to say it.
+        conditions: The fields of `RunQuery`, as a shorter way to say it, or over those of `query`.
 
     Raises:
         NotFound: There is no store.
+        ConfigError: A condition is unknown or cannot be meant.
+
+    Example:
+        >>> with tracklib.start_run(project="digits", tags={"team": "vision"}):
+        ...     pass
+        >>> [run.project for run in tracklib.list_runs(tags={"team": "vision"}, status="completed")]
+        ['digits']
     """
+    wanted = replace(query or RunQuery(), **_checked_conditions(conditions))
     opened = open_for_reading(store)
-    found = opened.runs(query or RunQuery(**conditions))
-    return [StoredRun(opened, with_live_status(info)) for info in found]
+    found = [with_live_status(info) for info in opened.runs(wanted)]
+    return [StoredRun(opened, info) for info in found if not wanted.status or info.status in wanted.status]
+
+
+def _checked_conditions(conditions: dict[str, Any]) -> dict[str, Any]:
+    known = {field.name for field in fields(RunQuery)}
+    unknown = sorted(conditions.keys() - known)
+    if unknown:
+        raise ConfigError(f"{unknown[0]!r} is no condition for runs; those are {', '.join(sorted(known))}")
+    checked = dict(conditions)
+    for name in ("status", "ids"):
+        if isinstance(checked.get(name), str):
+            checked[name] = (checked[name],)
+        if name in checked:
+            checked[name] = tuple(checked[name])
+    wrong = [status for status in checked.get("status", ()) if str(status) not in set(RunStatus)]
+    if wrong:
+        raise ConfigError(f"status is {wrong[0]!r}, but takes {', '.join(RunStatus)}")
+    return checked
 
 
 def open_for_reading(store: str | os.PathLike[str] | None = None) -> Store:
@@ -290,12 +329,24 @@ def find_run(store: Store, text: str, *, project: str | None = None) -> RunInfo:
 
 def _readings(text: str, project: str | None) -> Sequence[RunQuery]:
     """Return what `text` may mean, the likeliest first."""
-    parts = text.split("/", 2)
-    queries = [RunQuery(id_prefix=text.upper(), project=project, archived=None)] if text.isalnum() else []
-    if len(parts) == 3:
-        queries.append(RunQuery(project=parts[0], experiment=parts[1], name=parts[2], archived=None))
-    queries.append(RunQuery(name=text, project=project, archived=None))
-    return queries
+    parts = text.split("/")
+    # Names may have slashes of their own.
+    places = [
+        RunQuery(
+            project="/".join(parts[:first]),
+            experiment="/".join(parts[first:second]),
+            name="/".join(parts[second:]),
+            archived=None,
+        )
+        for first in range(1, min(len(parts), _MOST_SLASHES))
+        for second in range(first + 1, min(len(parts), _MOST_SLASHES))
+    ]
+    named = RunQuery(name=text, project=project, archived=None)
+    if not text.isalnum():
+        return [*places, named]
+    begun = RunQuery(id_prefix=text.upper(), project=project, archived=None)
+    # A short word such as "01" begins every id, but may be somebody's name.
+    return [begun, named] if is_id(text.upper()) else [named, begun]
 
 
 def with_live_status(info: RunInfo) -> RunInfo:

@@ -25,6 +25,7 @@ __all__ = [
     "Record",
     "RecordKind",
     "RunStatus",
+    "ScatteredPoints",
     "SeriesPoints",
     "flatten_params",
     "id_time",
@@ -199,6 +200,27 @@ class PointGroup:
     order: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class ScatteredPoints:
+    """Points that were logged one at a time, under many names.
+
+    Attributes:
+        names: The k names that occur.
+        which: `(n,)` int64, for each point the index of its name.
+        steps: `(n,)` int64.
+        times: `(n,)` float64.
+        values: `(n,)` float64.
+        order: `(n,)` int64, the place of each among all calls of its batch, those of the groups included.
+    """
+
+    names: tuple[str, ...]
+    which: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
+    order: NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """A stretch of one writer's journal, decoded: what a store is given to append.
@@ -218,10 +240,20 @@ class Batch:
     time: float
     records: tuple[Record, ...] = ()
     groups: tuple[PointGroup, ...] = ()
+    scattered: ScatteredPoints | None = None
     after_gap: bool = False
     final: bool = False
 
     @property
     def points(self) -> int:
         """How many points the batch holds."""
-        return sum(group.values.size for group in self.groups)
+        single = len(self.scattered.steps) if self.scattered else 0
+        return single + sum(group.values.size for group in self.groups)
+
+    @property
+    def names(self) -> Iterator[str]:
+        """The names of its metrics; one may come several times."""
+        for group in self.groups:
+            yield from group.names
+        if self.scattered:
+            yield from self.scattered.names

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from tracklib.artifacts.keeping import KeepsFiles
-from tracklib.errors import ConfigError, StoreError
-from tracklib.lifecycle import Ending, ending_of, manage, release
+from tracklib.describing import nested_param, notes_record, params_record, tags_record
+from tracklib.errors import StoreError
+from tracklib.lifecycle import Ending, chosen_ending, ending_of, manage, release
 from tracklib.recording.journal import Journal
 from tracklib.recording.observer import Observer
 from tracklib.recording.shipper import Shipper
@@ -155,9 +156,9 @@ class Run(KeepsFiles):
         """Keep one point for each name: the call that everything else is built around. It takes about a microsecond.
 
         Numbers of Python, NumPy and torch are taken, also as arrays and tensors of one element; they are kept as
-        float64, so integers beyond 2⁵³ are rounded. NaN and infinities are values. A value that is no number is left
-        out with one warning for its name, and counted on the run. Any order of steps will do; where a step is logged again, a
-        reader sees the later value.
+        float64, so integers beyond 2⁵³ are rounded, and numbers beyond 10³⁰⁸ infinite. NaN and infinities are values. A
+        value that is no number is left out with one warning for its name, and counted on the run. Any order of steps
+        will do; where a step is logged again, a reader sees the later value.
 
         Args:
             values: Numbers by name. Any text is a name; the part before its first `/` is its context.
@@ -196,10 +197,11 @@ class Run(KeepsFiles):
 
         Args:
             key: Its name; dots nest: `training.lr`.
+
+        Raises:
+            ConfigError: The name is no text, or empty.
         """
-        for part in reversed(str(key).split(".")):
-            value = {part: value}
-        self.log_params(value)
+        self.log_params(nested_param(key, value))
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Keep the run's configuration, nested as it is, over what was kept before.
@@ -210,12 +212,7 @@ class Run(KeepsFiles):
         Raises:
             TypeError: It is no mapping.
         """
-        from tracklib.capture.redact import mask_params
-
-        plain = jsonable(params)
-        if not isinstance(plain, dict) or "$repr" in plain:
-            raise TypeError(f"params is {type(params).__name__}, but takes a mapping of names to values")
-        self._record(RecordKind.PARAMS, {"params": mask_params(plain)})
+        self._record(*params_record(params))
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set a tag; None removes it."""
@@ -227,14 +224,15 @@ class Run(KeepsFiles):
         Raises:
             TypeError: It is no mapping.
         """
-        if not hasattr(tags, "items"):
-            raise TypeError(f"tags is {tags!r:.200}, but takes a mapping of names to text")
-        plain = {clean_text(str(key)): None if value is None else clean_text(str(value)) for key, value in tags.items()}
-        self._record(RecordKind.TAGS, {"tags": plain})
+        self._record(*tags_record(tags))
 
     def set_notes(self, text: str) -> None:
-        """Replace the run's notes."""
-        self._record(RecordKind.NOTES, {"text": clean_text(str(text))})
+        """Replace the run's notes.
+
+        Raises:
+            TypeError: It is no text.
+        """
+        self._record(*notes_record(text))
 
     def set_name(self, name: str) -> None:
         """Rename the run."""
@@ -272,13 +270,7 @@ class Run(KeepsFiles):
         Raises:
             ConfigError: That is no status for an end.
         """
-        try:
-            ended = RunStatus(status)
-        except ValueError:
-            ended = RunStatus.RUNNING
-        if not ended.ended:
-            raise ConfigError(f"status is {status!r}, but a run ends as completed, failed or killed")
-        return self.finish_because(Ending(ended, reason))
+        return self.finish_because(chosen_ending(status, reason))
 
     def finish_because(self, ending: Ending, timeout_s: float | None = None) -> bool:
         """End the run as `ending` says; see `finish`."""
@@ -286,10 +278,12 @@ class Run(KeepsFiles):
             first, self._finished = self._finished is None, self._finished or ending.status
         patience = self._settings.finish_timeout if timeout_s is None else timeout_s
         if first:
-            if self._companion:
-                self._companion.stop()
-            self._write_end(ending)
-            release(self)
+            try:
+                if self._companion:
+                    self._companion.stop()
+            finally:
+                self._write_end(ending)
+                release(self)
         done = self._shipper.finish(patience)
         if first and not done:
             self._say_what_waits()

@@ -1,7 +1,7 @@
 """One frozen `Settings`, put together in one place: arguments, then `TRACKLIB_*`, then the project file, then defaults.
 
 The project file is `tracklib.toml`, or the table `[tool.tracklib]` of a `pyproject.toml`, in the working
-directory or the nearest folder above it that has one.
+directory or the nearest folder above it that has one. Relative paths in it begin where it lies.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Prices", "Settings", "load_settings", "state_directory"]
 
+_LARGEST = 1e9
+"""Waits of more seconds are more than a clock can be told."""
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 _CHOICES = {
@@ -113,9 +115,7 @@ class Settings:
         checked: dict[str, Any] = {}
         for name, value in changes.items():
             if name not in known:
-                raise ConfigError(
-                    f"{name!r}, from {origin}, is no setting; the settings are {', '.join(sorted(known))}"
-                )
+                raise ConfigError(f"{name!r}, from {origin}, is no setting; {_hint(name, known)}")
             if value is not None:
                 checked[name] = _checked(name, value, origin)
         return replace(self, **checked)
@@ -160,16 +160,43 @@ def state_directory(environ: Mapping[str, str] | None = None) -> Path:
     return user_state_path("tracklib", appauthor=False)
 
 
+def _hint(name: str, known: set[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(str(name), known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"the settings are {', '.join(sorted(known))}"
+
+
 def _project_file(directory: Path) -> tuple[Path | None, dict[str, Any]]:
     for folder in (directory, *directory.parents):
         own, shared = folder / "tracklib.toml", folder / "pyproject.toml"
         if own.is_file():
-            return own, _read_toml(own)
+            return own, _anchored(_read_toml(own), folder)
         if shared.is_file():
-            table = _read_toml(shared).get("tool", {}).get("tracklib")
+            table = _tool_table(_read_toml(shared), shared)
             if table:
-                return shared, table
+                return shared, _anchored(table, folder)
     return None, {}
+
+
+def _tool_table(document: dict[str, Any], path: Path) -> dict[str, Any]:
+    tools = document.get("tool")
+    table = tools.get("tracklib", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError(f"tool.tracklib in {path} is {table!r:.200}, but takes a table: [tool.tracklib]")
+    return table
+
+
+def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Let relative paths in a project file mean what they say from where it lies, wherever the program is started."""
+    anchored = dict(table)
+    for name in ("store", "spool"):
+        value = table.get(name)
+        if isinstance(value, str) and value:
+            prefix = "sqlite:///" if value.startswith("sqlite:///") else ""
+            if prefix or "://" not in value:
+                anchored[name] = f"{prefix}{folder / value.removeprefix(prefix)}"
+    return anchored
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -216,7 +243,7 @@ def _seconds(value: Any) -> float:
     if isinstance(value, bool):
         raise TypeError
     number = float(value)
-    if not 0 <= number < float("inf"):
+    if not 0 <= number <= _LARGEST:
         raise ValueError
     return number
 
@@ -247,6 +274,8 @@ def _prices(value: Any) -> Prices:
     if isinstance(value, Prices):
         return value
     table = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(table, dict):
+        raise TypeError
     return Prices(**{str(key): _seconds(item) for key, item in table.items()})
 
 
@@ -261,7 +290,7 @@ _PARSERS: dict[str, Any] = {
 _WORDS = {
     "str": "text",
     "bool": "true or false (1, 0, yes, no, on, off)",
-    "float": "a number that is not negative",
+    "float": f"a number from 0 to {_LARGEST:.0f}",
     "int": "a whole number that is not negative",
     "dict": "names and values: a=1,b=2 or a JSON object",
     "Prices": f"a table of prices: {', '.join(f.name for f in fields(Prices))}",

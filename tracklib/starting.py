@@ -18,11 +18,9 @@ from tracklib.stores.base import default_uri, open_store
 from tracklib.values import checked_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tracklib.stores.base import Store
 
-__all__ = ["defaults", "effective_settings", "open_run", "resolve_spool", "resolve_store"]
+__all__ = ["defaults", "effective_settings", "open_run", "resolve_spool", "resolve_store", "working_directory"]
 
 _log = logging.getLogger("tracklib")
 
@@ -33,7 +31,15 @@ defaults: dict[str, Any] = {}
 def effective_settings(**arguments: Any) -> Settings:
     """Return the settings for a call: its arguments, then those of `init`, the environment, the project file."""
     given = {name: value for name, value in arguments.items() if value is not None}
-    return load_settings(**{**defaults, **given})
+    return load_settings(directory=working_directory(), **{**defaults, **given})
+
+
+def working_directory() -> Path:
+    """Return the working directory, or the root where it was deleted: that alone must keep nobody from working."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")
 
 
 def resolve_store(settings: Settings) -> Store:
@@ -42,7 +48,7 @@ def resolve_store(settings: Settings) -> Store:
     Raises:
         ConfigError: The URI cannot be meant.
     """
-    return open_store(settings.store or default_uri(Path.cwd()))
+    return open_store(settings.store or default_uri(working_directory()))
 
 
 def resolve_spool(settings: Settings, store: Store) -> Path:
@@ -67,48 +73,62 @@ def open_run(settings: Settings, *, parent: str | None, resume: str | None) -> R
     from tracklib.recording.recovery import recover_behind
 
     store = resolve_store(settings)
+    _check(store, settings)
+    spool = resolve_spool(settings, store)
+    identity = _resumed(store, spool, resume, settings) or _fresh(store, spool, parent, settings)
+    store.close()
+    run = Run(identity, settings, lambda run: Surroundings(run, settings))
+    if settings.mode != "offline":
+        recover_behind(spool, open_store, store.uri)
+    return run
+
+
+def _check(store: Store, settings: Settings) -> None:
+    if settings.mode == "offline":  # Nobody looks for the store before `tracklib sync`.
+        return
     try:
         store.check()
     except StoreError as error:
         if settings.on_error != "spool":
             raise
         _log.warning("%s; the run goes on and its journal keeps everything", error)
-    spool = resolve_spool(settings, store)
-    identity = _resumed(store, spool, resume, settings) or _fresh(store, spool, parent, settings)
-    store.close()
-    run = Run(identity, settings, lambda run: Surroundings(run, settings))
-    recover_behind(spool, open_store, store.uri)
-    return run
 
 
 def _fresh(store: Store, spool: Path, parent: str | None, settings: Settings) -> RunIdentity:
     if settings.run_id and not is_id(settings.run_id):
         raise ConfigError(f"run_id is {settings.run_id!r}, but takes the 26 characters of a run id")
+    project, name = settings.project, settings.run_name
     return RunIdentity(
         id=settings.run_id or new_id(),
-        project=checked_name("project", settings.project or default_project(Path.cwd())),
+        project=checked_name("project", default_project(working_directory()) if project is None else project),
         experiment=checked_name("experiment", settings.experiment),
-        name=checked_name("name", settings.run_name or _default_name()),
+        name=checked_name("name", _default_name() if name is None else name),
         store=store.uri,
         spool=spool,
+        # Whoever was given the id may not be the only one.
+        writer=_joining_writer() if settings.run_id else "0",
         parent=parent,
     )
+
+
+def _joining_writer() -> str:
+    return f"0.{new_id()[-10:].lower()}"
 
 
 def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) -> RunIdentity | None:
     """Return the identity of a run to go on with; None if there is none and none was asked for by name."""
     wanted = resume or settings.run_id
-    if not wanted:
+    if not wanted or (settings.mode == "offline" and not resume):
         return None
     from tracklib.reading import find_run
     from tracklib.recording.recovery import journal_is_live, recover
 
-    recover(spool, open_store, store=store.uri)
     try:
+        recover(spool, open_store, store=store.uri)
         info = find_run(store, wanted)
         summaries = store.summaries([info.id])[info.id]
-    except NotFound:
-        if resume:
+    except (NotFound, StoreError) as error:
+        if resume or (isinstance(error, StoreError) and settings.on_error != "spool"):
             raise
         return None
     live = [
@@ -129,10 +149,10 @@ def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) 
         name=info.name,
         store=store.uri,
         spool=spool,
-        writer=f"0.{new_id()[-10:].lower()}",
+        writer=_joining_writer(),
         parent=info.parent,
         primary=not live,
-        first_step=max(steps, default=-1) + 1,
+        first_step=max([-1, *steps]) + 1,
     )
 
 
@@ -148,8 +168,3 @@ def _default_name() -> str:
     if script == "__main__":
         script = Path(getattr(main, "__file__", "run/__main__.py")).parent.name
     return f"{script if script not in {'', '-', '-c'} else 'run'}-{time.strftime('%m%d-%H%M%S')}"
-
-
-def tags_of(settings: Settings, tags: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the tags that the settings and the call give."""
-    return {**settings.tags, **(tags or {})}

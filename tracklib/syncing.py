@@ -17,7 +17,7 @@ __all__ = ["Recovered", "sync"]
 def sync(
     *, store: str | os.PathLike[str] | None = None, spool: str | os.PathLike[str] | None = None
 ) -> list[Recovered]:
-    """Ship every journal on this machine whose process is gone, each to its own store.
+    """Ship every journal in the spool whose process is gone, each to its own store.
 
     Args:
         store: Ship only what goes to this store, and look beside it.

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -13,16 +14,34 @@ from typing import Any
 
 from tracklib.errors import ConfigError, NotANumber
 
-__all__ = ["as_float", "as_step", "checked_name", "checked_names", "clean_text", "json_text", "jsonable", "restore"]
+__all__ = [
+    "as_float",
+    "as_step",
+    "checked_name",
+    "checked_names",
+    "checked_text",
+    "clean_text",
+    "json_text",
+    "jsonable",
+    "restore",
+]
 
 _STEP_LIMIT = 1 << 63
 _DEEPEST = 64
+_FLOATS = ("nan", "inf", "-inf")
+_LONGEST_NAME = 500
+_LONGEST_ARRAY = 1000
+_LONGEST_INTEGER = 10_000
+"""Bits; Python refuses to turn integers of more than 4,300 digits into text."""
+_NAMESPACES = frozenset({"Namespace", "SimpleNamespace"})
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def as_float(value: Any) -> float:
     """Return a metric value as a float; one-element arrays and tensors count as numbers.
 
-    Integers beyond 2⁵³ are rounded to the nearest float, as everything is kept as float64.
+    Everything is kept as float64: integers beyond 2⁵³ are rounded to the nearest float, and what is larger than any
+    float becomes an infinity.
 
     Raises:
         NotANumber: It is none.
@@ -33,15 +52,24 @@ def as_float(value: Any) -> float:
         tracklib.errors.NotANumber: 'str' is no number
     """
     kind = type(value).__name__
-    if value is None or isinstance(value, (str, bytes)):
+    if value is None or isinstance(value, (str, bytes, bytearray, memoryview)):
         raise NotANumber(f"{kind!r} is no number")
     try:
         if hasattr(value, "detach"):  # A tensor that is part of a graph warns when it is asked for its value.
             value = value.detach()
         item = getattr(value, "item", None)
-        return float(item() if callable(item) else value)
+        return _rounded(item() if callable(item) else value)
     except Exception as error:
         raise NotANumber(f"{kind!r} is no number: {error}") from error
+
+
+def _rounded(number: Any) -> float:
+    if isinstance(number, (str, bytes)):  # An array of text that looks like a number is none.
+        raise TypeError(f"it holds {number!r:.100}")
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def as_step(step: Any) -> int:
@@ -58,7 +86,7 @@ def as_step(step: Any) -> int:
     try:
         number = int(step)
         whole = number == step
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise TypeError(f"step is {step!r}, but takes a whole number") from error
     if not whole:
         raise TypeError(f"step is {step!r}, but takes a whole number: log fractions, as of an epoch, as a metric")
@@ -89,11 +117,23 @@ def checked_name(argument: str, name: Any) -> str:
     Raises:
         ConfigError: It is empty, too long, or no text.
     """
-    if not isinstance(name, str) or not name.strip():
-        raise ConfigError(f"{argument} is {name!r:.200}, but takes text that is not empty")
-    if len(name) > 500:
-        raise ConfigError(f"{argument} has {len(name):,} characters ({name[:40]!r}…), but takes 500 at the most")
-    return clean_text(name)
+    text = checked_text(argument, name)
+    if len(text) > _LONGEST_NAME:
+        raise ConfigError(
+            f"{argument} has {len(text):,} characters ({text[:40]!r}…), but takes {_LONGEST_NAME} at the most"
+        )
+    return clean_text(text)
+
+
+def checked_text(argument: str, text: Any) -> str:
+    """Return text that must say something.
+
+    Raises:
+        ConfigError: It is empty, or no text.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ConfigError(f"{argument} is {text!r:.200}, but takes text that is not empty")
+    return text
 
 
 def clean_text(text: str) -> str:
@@ -106,51 +146,58 @@ def json_text(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def jsonable(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line for each kind of value
+def jsonable(value: Any) -> Any:
     """Return `value` as JSON can keep it. What it cannot is kept by its `repr`, marked as such.
 
-    Mappings, dataclasses and namespaces become objects; sequences and sets arrays; enums their values; paths text;
-    NumPy and torch scalars numbers. NaN and infinities become `{"$float": "nan"}`, any other object
-    `{"$repr": "…", "$type": "module.Class"}`.
+    Mappings, dataclasses, named tuples, namespaces, and the models of pydantic and attrs become objects; sequences
+    and sets arrays; enums their values; paths text; NumPy and torch scalars numbers. NaN and infinities become
+    `{"$float": "nan"}`, any other object `{"$repr": "…", "$type": "module.Class"}`; of large arrays, tensors and
+    tables that says shape and type. A key of the user's own that begins with `$` gets another one before it.
 
     Example:
         >>> jsonable({"lr": float("inf"), "shape": (2, 3)})
         {'lr': {'$float': 'inf'}, 'shape': [2, 3]}
+        >>> jsonable([{"$ref": 1}, range(10**9)])
+        [{'$$ref': 1}, {'$repr': 'range(0, 1000000000)', '$type': 'builtins.range'}]
     """
-    if value is None or isinstance(value, (bool, str, int, float)):
-        return _plain(value)
-    if depth >= _DEEPEST:
-        return _marked(value)
-    inner = depth + 1
-    if isinstance(value, Enum):
-        return jsonable(value.value, inner)
-    if isinstance(value, os.PathLike):
-        return clean_text(os.fsdecode(value))
-    if isinstance(value, Mapping):
-        return {clean_text(str(key)): jsonable(item, inner) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: jsonable(getattr(value, f.name, None), inner) for f in dataclasses.fields(value)}
-    if isinstance(value, (Sequence, AbstractSet)) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [
-            jsonable(item, inner) for item in (sorted(value, key=repr) if isinstance(value, AbstractSet) else value)
-        ]
-    return _foreign(value, inner)
+    return _json(value, ())
 
 
 def restore(value: Any) -> Any:
-    """Undo what `jsonable` did to floats.
+    """Undo what `jsonable` did to floats and keys.
 
     Example:
-        >>> restore({"lr": {"$float": "inf"}})
-        {'lr': inf}
+        >>> restore({"lr": {"$float": "inf"}, "schema": {"$$ref": 1}})
+        {'lr': inf, 'schema': {'$ref': 1}}
     """
     if isinstance(value, dict):
-        if value.keys() == {"$float"}:
+        if value.keys() == {"$float"} and value["$float"] in _FLOATS:
             return float(value["$float"])
-        return {key: restore(item) for key, item in value.items()}
+        return {key[1:] if key.startswith("$$") else key: restore(item) for key, item in value.items()}
     if isinstance(value, list):
         return [restore(item) for item in value]
     return value
+
+
+def _json(value: Any, above: tuple[int, ...]) -> Any:  # noqa: PLR0911 - one for each kind of value
+    """Convert a value; `above` are the ids of what it stands in, since a structure may contain itself."""
+    if value is None or isinstance(value, (bool, str, int, float)):
+        return _plain(value.value if isinstance(value, Enum) else value)
+    if id(value) in above or len(above) >= _DEEPEST:
+        return _marked(value)
+    above = (*above, id(value))
+    if isinstance(value, Enum):
+        return _json(value.value, above)
+    if isinstance(value, os.PathLike):
+        return clean_text(os.fsdecode(value))
+    named = _named_parts(value)
+    if named is not None:
+        return {_key(name): _json(item, above) for name, item in named.items()}
+    if isinstance(value, AbstractSet):
+        return [_json(item, above) for item in sorted(value, key=repr)]
+    if isinstance(value, Sequence) and not _is_no_list(value):
+        return [_json(item, above) for item in value]
+    return _foreign(value, above)
 
 
 def _plain(value: Any) -> Any:
@@ -159,29 +206,69 @@ def _plain(value: Any) -> Any:
         return clean_text(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
-    return value if value is None or isinstance(value, bool) else int(value)
+    if value is None or isinstance(value, bool):
+        return value
+    return int(value) if value.bit_length() < _LONGEST_INTEGER else _marked(value)
 
 
-def _foreign(value: Any, depth: int) -> Any:
-    """Return a value of a library's type: scalars by `item`, small arrays by `tolist`, namespaces by their names."""
+def _key(name: Any) -> str:
+    text = clean_text(str(name))
+    return f"${text}" if text.startswith("$") else text
+
+
+def _named_parts(value: Any) -> Mapping[Any, Any] | None:  # noqa: PLR0911 - as above
+    """Return what a mapping, or an object that is but a bundle of named values, holds; None for any other."""
+    kind = type(value)
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, type):
+        return None
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return dict(zip(value._fields, value, strict=False))
+    if hasattr(kind, "__attrs_attrs__"):
+        return {field.name: getattr(value, field.name, None) for field in kind.__attrs_attrs__}
+    if hasattr(kind, "model_fields"):
+        return {name: getattr(value, name, None) for name in kind.model_fields}
+    if any(ancestor.__name__ in _NAMESPACES for ancestor in kind.__mro__):
+        return dict(vars(value))
+    return None
+
+
+def _is_no_list(value: Sequence[Any]) -> bool:
+    return isinstance(value, (bytes, bytearray, memoryview)) or (
+        isinstance(value, range) and len(value) > _LONGEST_ARRAY
+    )
+
+
+def _foreign(value: Any, above: tuple[int, ...]) -> Any:
+    """Return a value of a library's type: scalars by `item`, small arrays by `tolist`."""
     try:
         size = getattr(value, "size", None)
         count = value.numel() if hasattr(value, "numel") else size if isinstance(size, int) else None
         if count == 1 and hasattr(value, "item"):
-            return jsonable(value.item(), depth)
-        if count is not None and count <= 1000 and hasattr(value, "tolist"):
-            return jsonable(value.tolist(), depth)
+            return _json(value.item(), above)
+        if count is not None and count <= _LONGEST_ARRAY and hasattr(value, "tolist"):
+            return _json(value.tolist(), above)
     except Exception:  # noqa: BLE001 - the value's own code runs here and may raise anything
         return _marked(value)
-    if type(value).__name__ in {"Namespace", "SimpleNamespace"}:
-        return jsonable(vars(value), depth)
     return _marked(value)
 
 
 def _marked(value: Any) -> dict[str, str]:
     kind = type(value)
     try:
-        text = repr(value)
+        text = _described(value)
     except Exception as error:  # noqa: BLE001 - as above
         text = f"<{kind.__name__} whose repr raised {type(error).__name__}>"
     return {"$repr": clean_text(text[:10_000]), "$type": f"{kind.__module__}.{kind.__qualname__}"}
+
+
+def _described(value: Any) -> str:
+    """Return shape and type of arrays and tables, and the `repr` of the rest without the address in memory."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        dtype = getattr(value, "dtype", None)
+        return f"{type(value).__name__}(shape={tuple(shape)}{'' if dtype is None else f', dtype={dtype}'})"
+    return _ADDRESS.sub("", repr(value))

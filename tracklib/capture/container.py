@@ -13,7 +13,8 @@ __all__ = ["container_hints"]
 
 _ROOT = Path("/")
 _MAX_BYTES = 65_536
-_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_ID = re.compile(r"(?<![0-9a-f])(?P<id>[0-9a-f]{64})(?![0-9a-f])")
+_MOUNTED_ID = re.compile(r"/containers/(?:overlay-containers/)?(?P<id>[0-9a-f]{64})/")
 # The engine that made a control group or a mount, by a word in its path.
 _ENGINES = (
     ("kubepods", "kubernetes"),
@@ -22,8 +23,6 @@ _ENGINES = (
     ("docker-", "docker"),
     ("crio", "cri-o"),
     ("containerd", "containerd"),
-    ("/lxc", "lxc"),
-    ("machine.slice", "systemd-nspawn"),
 )
 # Where images, schedulers and services say what an image is called: the first that is set counts.
 _IMAGE_VARIABLES = (
@@ -55,7 +54,7 @@ def container_hints(root: Path = _ROOT, *, environ: Mapping[str, str] | None = N
         environ: The environment variables; the process's by default.
     """
     environ = os.environ if environ is None else environ
-    hints = _from_files(root) | _from_singularity(environ)
+    hints = _from_files(root, environ) | _from_singularity(environ)
     if "KUBERNETES_SERVICE_HOST" in environ or hints.get("engine") == "kubernetes":
         hints |= _from_kubernetes(root, environ)
     if hints:
@@ -64,21 +63,19 @@ def container_hints(root: Path = _ROOT, *, environ: Mapping[str, str] | None = N
     return {name: mask_text(value) for name, value in sorted(hints.items()) if value}
 
 
-def _from_files(root: Path) -> dict[str, str]:
-    groups, mounts = _text(root / "proc/self/cgroup"), _text(root / "proc/self/mountinfo")
-    hints: dict[str, str] = {}
-    engine = next((engine for word, engine in _ENGINES if word in groups), "")
-    if (root / ".dockerenv").exists():
-        hints["engine"] = engine or "docker"
-    elif engine and _ID.search(groups):
-        hints["engine"] = engine
+def _from_files(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    groups = _text(root / "proc/self/cgroup")
+    # With a namespace of control groups, only the mounts of /etc/hostname and the like still name the container.
+    found = _ID.search(groups) or _MOUNTED_ID.search(_text(root / "proc/self/mountinfo"))
+    engine = next((engine for word, engine in _ENGINES if found and word in groups), "")
+    if not engine and (root / ".dockerenv").exists():
+        engine = "docker"
     if (root / "run/.containerenv").exists():
-        hints |= {"engine": "podman"} | _podman(_text(root / "run/.containerenv"))
-    if hints and "id" not in hints:
-        # With a namespace of control groups only the mounts of /etc/hostname and the like still name the container.
-        found = _ID.search(groups) or re.search(rf"/containers/({_ID.pattern})/", mounts)
-        hints["id"] = found[found.re.groups] if found else ""
-    return hints
+        engine = "podman"
+    engine = engine or environ.get("container", "") or _text(root / "run/systemd/container").strip()
+    if not engine:
+        return {}
+    return {"engine": engine, "id": found["id"] if found else ""} | _podman(_text(root / "run/.containerenv"))
 
 
 def _podman(text: str) -> dict[str, str]:

@@ -149,9 +149,9 @@ def _distributions(path: list[str] | None) -> Iterator[metadata.Distribution]:
 
 
 def _description(found: metadata.Distribution) -> str:
-    """Return the text that describes a distribution. Parsing it as the mail that it is would take ten times as long."""
+    """Return the text that describes a distribution. To parse it as the mail that it is takes ten times as long."""
     try:
-        return found.read_text("METADATA") or found.read_text("PKG-INFO") or ""
+        return found.read_text("METADATA") or found.read_text("PKG-INFO") or found.read_text("") or ""
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # Damaged: the others are worth having.
         return ""
 

@@ -122,6 +122,8 @@ def _config_value(text: str) -> str:
 
 def _text(path: Path) -> str:
     try:
+        if not path.is_file():  # Opening a pipe would wait for ever.
+            return ""
         with path.open("rb") as file:
             return os.fsdecode(file.read(_MAX_BYTES))
     except (OSError, ValueError):  # Missing, not ours to read, or no possible name: it tells nothing.

@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 from tracklib.capture.cgroups import cpu_limit, memory_limit
@@ -93,11 +92,11 @@ def operating_system(root: Path = _ROOT) -> str:
         root: What stands for `/`.
     """
     for path in ("etc/os-release", "usr/lib/os-release"):
-        entries = _entries(_head(root / path), "=")
-        name = entries.get("PRETTY_NAME") or " ".join(filter(None, (entries.get("NAME"), entries.get("VERSION"))))
+        entries = {name: value.strip("\"'") for name, value in _entries(_head(root / path), "=").items()}
+        name = entries.get("PRETTY_NAME") or f"{entries.get('NAME', '')} {entries.get('VERSION', '')}".strip()
         if name:
-            return name.strip("\"'")
-    if sys.platform == "darwin":
+            return name
+    if platform.system() == "Darwin":
         return f"macOS {platform.mac_ver()[0]}"
     return f"{platform.system()} {platform.release()}"
 
@@ -122,7 +121,7 @@ def _siblings(topology: Path) -> str:
 
 
 def _sysctl(name: str) -> str:
-    if sys.platform != "darwin":
+    if platform.system() != "Darwin":
         return ""
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program

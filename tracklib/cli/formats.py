@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -31,7 +32,7 @@ __all__ = [
     "when",
 ]
 
-NOTHING: Final = "–"
+NOTHING: Final = "-"
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _STATUS = {
@@ -67,7 +68,7 @@ def number(value: float | None) -> str:
 
     Example:
         >>> number(0.123456), number(1e-7), number(128.0), number(25_000_000.0), number(float("nan")), number(None)
-        ('0.12346', '1e-7', '128', '25,000,000', 'nan', '–')
+        ('0.12346', '1e-7', '128', '25,000,000', 'nan', '-')
     """
     if value is None:
         return NOTHING
@@ -188,7 +189,7 @@ def short_ids(ids: Sequence[str], least: int = 10) -> dict[str, str]:
         {'01ABCDEFGH1': '01ABCDEFGH1', '01ABCDEFGH2': '01ABCDEFGH2', '01ZBCDEFGH1': '01ZBCDEFGH'}
     """
     ordered = sorted(set(ids))
-    shared = [0, *(_common(a, b) for a, b in zip(ordered, ordered[1:], strict=False)), 0]
+    shared = [0, *(_common(a, b) for a, b in itertools.pairwise(ordered)), 0]
     return {name: name[: max(least, shared[i] + 1, shared[i + 1] + 1)] for i, name in enumerate(ordered)}
 
 
@@ -222,13 +223,14 @@ def sparkline(values: Iterable[float]) -> str:
 
     Example:
         >>> sparkline([3, 2, 1, 0]), sparkline([1, 1]), sparkline([0, float("nan"), 1])
-        ('█▆▃▁', '▄▄', '▁ █')
+        ('█▆▃▁', '──', '▁ █')
     """
     drawn = list(values)
     known = [value for value in drawn if math.isfinite(value)]
     low, high = min(known, default=0.0), max(known, default=0.0)
-    if low == high:
-        return "".join("▄" if math.isfinite(value) else " " for value in drawn)
+    # What differs by rounding only is level.
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
+        return "".join("─" if math.isfinite(value) else " " for value in drawn)
     # Halved where the range itself is more than a float can be.
     part = 1.0 if math.isfinite(high - low) else 0.5
     floor, spread = low * part, high * part - low * part

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracklib.model import Project, RunInfo, Summary
     from tracklib.stores.base import RunQuery, Store
 
-__all__ = ["Listing", "SYSTEM", "list_runs", "print_runs"]
+__all__ = ["SYSTEM", "Listing", "list_runs", "print_runs"]
 
 SYSTEM: Final = "system/"
 """What the names of metrics begin with that are sampled unasked."""
@@ -122,7 +122,7 @@ def _directions(projects: Sequence[Project]) -> dict[str, bool]:
     return {name: higher.pop() for name, higher in said.items() if len(higher) == 1}
 
 
-def print_runs(listing: Listing, *, place: str = "project/experiment", whole_ids: bool) -> None:
+def print_runs(listing: Listing, *, place: str = "project/experiment", whole_ids: bool, indent: int = 0) -> None:
     """Print a table of runs.
 
     Args:
@@ -134,26 +134,26 @@ def print_runs(listing: Listing, *, place: str = "project/experiment", whole_ids
         Column(title="id", rank=9),
         Column(title="name", rank=8, least=12),
         Column(title="status", rank=8),
-        *([Column(title=place, rank=4, least=12)] if place else []),
+        Column(title=place, rank=4, least=12),
         Column(title="started", rank=5),
         Column(title="duration", right=True, rank=3),
         *(Column(title=name, right=True, rank=7 - index) for index, name in enumerate(listing.metrics)),
-        *([Column(title="tags", rank=1, least=8)] if any(run.tags for run in listing.runs) else []),
+        Column(title="tags", rank=1, least=8),
     ]
     best = {name: _best(listing, name) for name in listing.metrics}
-    table(columns, [_row(run, names[run.id], listing, best, place)[: len(columns)] for run in listing.runs])
+    table(columns, [_row(run, names[run.id], listing, best, place) for run in listing.runs], indent=indent)
 
 
 def _row(
     run: RunInfo, identity: str, listing: Listing, best: Mapping[str, float | None], place: str
 ) -> list[str | Text]:
-    homes = {"project/experiment": [f"{run.project}/{run.experiment}"], "experiment": [run.experiment]}
+    homes = {"project/experiment": f"{run.project}/{run.experiment}", "experiment": run.experiment}
     summaries = listing.summaries.get(run.id, {})
     return [
-        styled(identity, "yellow"),
+        identity,
         styled(run.name, "dim" if run.archived_at else ""),
         styled(status_mark(run.status), status_style(run.status)),
-        *homes.get(place, []),
+        homes.get(place, ""),
         when(run.start_time or run.created_at),
         duration(run.duration),
         *(_value(summaries.get(name), best[name]) for name in listing.metrics),

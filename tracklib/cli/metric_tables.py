@@ -11,6 +11,8 @@ from tracklib.errors import CorruptData
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.text import Text
+
     from tracklib.model import Summary
     from tracklib.reading import StoredRun
 
@@ -21,12 +23,12 @@ TREND_POINTS: Final = 2_000_000
 """So many points are read at the most to draw trends: beyond them a page would keep its reader waiting."""
 
 _COLUMNS = (
-    Column(title="metric", rank=9, least=12),
+    Column(title="metric", rank=9, least=20),
     Column(title="last", right=True, rank=9),
-    Column(title="trend", rank=5),
+    Column(title="trend", rank=6),
     Column(title="min", right=True, rank=7),
     Column(title="max", right=True, rank=7),
-    Column(title="mean", right=True, rank=6),
+    Column(title="mean", right=True, rank=5),
     Column(title="points", right=True, rank=4),
     Column(title="steps", rank=3),
 )
@@ -64,7 +66,7 @@ def _print(
     shown = summaries[:most]
     trends = speaks_unicode() and sum(summary.count for summary in shown) <= TREND_POINTS
     heading(title)
-    rows = []
+    rows: list[list[str | Text]] = []
     for summary in shown:
         name, text = form(summary)
         numbers = [text(value) for value in (summary.min, summary.max, summary.mean)]
@@ -79,7 +81,11 @@ def _print(
 def _steps(summary: Summary) -> str:
     if summary.first_step == summary.last_step:
         return str(summary.last_step)
-    return f"{summary.first_step}…{summary.last_step}" if speaks_unicode() else f"{summary.first_step}..{summary.last_step}"
+    return (
+        f"{summary.first_step}…{summary.last_step}"
+        if speaks_unicode()
+        else f"{summary.first_step}..{summary.last_step}"
+    )
 
 
 def _trend(run: StoredRun, summary: Summary) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "named_values",
     "project_option",
     "store_option",
+    "tag_options",
 ]
 
 
@@ -125,6 +126,16 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def project_option(text: str) -> Decorator:
     """Return what adds `--project`."""
     return click.option("--project", metavar="NAME", help=text)
+
+
+def tag_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--tag` and `--untag`."""
+    function = click.option("--untag", "untags", multiple=True, metavar="NAME", help="Remove a tag; repeatable.")(
+        function
+    )
+    return click.option(
+        "--tag", "tags", multiple=True, metavar="NAME=VALUE", callback=named_values, help="Set a tag; repeatable."
+    )(function)
 
 
 def named_values(_context: click.Context, parameter: click.Parameter, given: Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What commands print: tables, sections and lists for people, JSON for programs.
 
-On a terminal a table is made to fit: its flexible columns shrink first, then its least columns are left out, with a word
-about them. Elsewhere everything is printed in full, in plain text, so that `grep`, `awk` and files get whole values.
+On a terminal a table is made to fit: its flexible columns shrink first, then its least columns are left out, with a
+word about them. Elsewhere everything is printed in full, in plain text: `grep`, `awk` and files get whole values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,19 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["Column", "console", "heading", "line", "pairs", "plain", "print_json", "speaks_unicode", "styled", "table", "working"]
+__all__ = [
+    "Column",
+    "console",
+    "heading",
+    "line",
+    "pairs",
+    "plain",
+    "print_json",
+    "speaks_unicode",
+    "styled",
+    "table",
+    "working",
+]
 
 _GAP: Final = 2
 _UNLIMITED: Final = 1_000_000
@@ -75,11 +87,11 @@ def styled(text: str, style: str = "", *, line: bool = True) -> Text:
     return Text(clean(text, line=line), style=style)
 
 
-def line(text: str | Text = "", style: str = "") -> None:
-    """Print text, wrapped on a terminal."""
+def line(text: str | Text = "", *, wrap: bool = True) -> None:
+    """Print text, on a terminal wrapped between words if need be."""
     out = console()
-    whole = styled(text, style, line=False) if isinstance(text, str) else text
-    for part in whole.wrap(out, out.width) if out.width < _UNLIMITED else [whole]:
+    whole = styled(text, line=False) if isinstance(text, str) else text
+    for part in whole.wrap(out, out.width) if wrap and out.width < _UNLIMITED else [whole]:
         part.rstrip()
         out.print(part, soft_wrap=True)
 
@@ -114,13 +126,15 @@ def pairs(items: Sequence[tuple[str, str | Text]], *, indent: int = 2) -> None:
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], *, indent: int = 0) -> None:
-    """Print a table.
+    """Print a table. Columns in which nothing stands are left out.
 
     Args:
         rows: A cell for each column; text, or text in a style.
     """
     out = console()
-    cells = [[styled(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    used = [index for index in range(len(columns)) if any(str(row[index]) for row in rows)]
+    columns = [columns[index] for index in used]
+    cells = [[styled(cell) if isinstance((cell := row[index]), str) else cell for index in used] for row in rows]
     heads = [styled(column.title, "bold") for column in columns]
     widths = _fit(columns, _widths([heads, *cells]), out.width - indent)
     for row in [heads, *cells]:
@@ -142,19 +156,19 @@ def _fit(columns: Sequence[Column], natural: Sequence[int], room: int) -> dict[i
         slack = {i: max(0, shown[i] - columns[i].least) for i in shown if columns[i].least}
         if missing <= 0:
             return shown
-        droppable = [i for i in shown if columns[i].rank < 9]
-        if missing <= sum(slack.values()) or not droppable:
-            return _shrunk(shown, slack, missing)
-        del shown[min(droppable, key=lambda i: (columns[i].rank, -i))]
+        ranked = sorted(shown, key=lambda i: (columns[i].rank, -i))
+        if missing <= sum(slack.values()) or columns[ranked[0]].rank == 9:
+            return _shrunk(shown, slack, missing, ranked)
+        del shown[ranked[0]]
 
 
-def _shrunk(widths: dict[int, int], slack: dict[int, int], missing: int) -> dict[int, int]:
-    """Take what is missing from the widest of the flexible columns, a character at a time."""
-    widths, slack = dict(widths), dict(slack)
-    for _ in range(min(missing, sum(slack.values()))):
-        widest = max((i for i in slack if slack[i]), key=lambda i: widths[i])
-        widths[widest] -= 1
-        slack[widest] -= 1
+def _shrunk(widths: dict[int, int], slack: dict[int, int], missing: int, ranked: Sequence[int]) -> dict[int, int]:
+    """Take what is missing from the flexible columns, those of the lowest rank first."""
+    widths = dict(widths)
+    for index in ranked:
+        taken = min(missing, slack.get(index, 0))
+        widths[index] -= taken
+        missing -= taken
     return widths
 
 
@@ -186,7 +200,7 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of the model as JSON can say it: numbers that JSON lacks become the texts NaN, Infinity, -Infinity.
+    """Return a value of the model as JSON can say it: numbers that it lacks become NaN, Infinity, -Infinity as text.
 
     Example:
         >>> plain((float("inf"), 1.5))

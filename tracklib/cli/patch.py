@@ -17,6 +17,7 @@ def patch_of(source: Source) -> str:
     r"""Return the diff of tracked files, then each untracked file as a new one.
 
     Example:
+        >>> from tracklib.model import Source
         >>> print(patch_of(Source(untracked={"notes.txt": "one\n"})), end="")
         diff --git a/notes.txt b/notes.txt
         new file mode 100644

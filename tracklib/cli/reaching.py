@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
+
 from tracklib.errors import AmbiguousName, NotFound
 
 if TYPE_CHECKING:
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from tracklib.stores.base import Store
 
-__all__ = ["Reached", "check_place", "home_of", "reach", "safe_uri"]
+__all__ = ["Reached", "check_place", "home_of", "reach", "reach_existing", "safe_uri"]
 
 
 class Reached(NamedTuple):
@@ -31,9 +33,7 @@ def reach(store: str | None) -> Reached:
         NotFound: There is no store where one was named.
         StoreError: It cannot be used.
     """
-    from tracklib.reading import open_for_reading
-
-    opened = open_for_reading(store)
+    opened = reach_existing(store)
     try:
         opened.projects(archived=None)
     except NotFound:
@@ -41,6 +41,21 @@ def reach(store: str | None) -> Reached:
             raise
         return Reached(opened, there=False)
     return Reached(opened, there=True)
+
+
+def reach_existing(store: str | None) -> Store:
+    """Open the store that is meant, for reading. It is closed with the command; that it is not there shows later.
+
+    Raises:
+        StoreError: It cannot be used.
+    """
+    from tracklib.reading import open_for_reading
+
+    opened = open_for_reading(store)
+    context = click.get_current_context(silent=True)
+    if context:
+        context.call_on_close(opened.close)
+    return opened
 
 
 def check_place(store: Store, project: str | None, experiment: str | None) -> None:
@@ -78,7 +93,9 @@ def home_of(store: Store, experiment: str, project: str | None) -> str:
     check_place(store, project, experiment)
     homes = [entity.project for entity in store.experiments(project, archived=None) if entity.name == experiment]
     if len(homes) > 1:
-        raise AmbiguousName(f"several projects have an experiment {experiment!r}: name one with --project ({', '.join(homes)})")
+        raise AmbiguousName(
+            f"several projects have an experiment {experiment!r}: name one with --project ({', '.join(homes)})"
+        )
     return homes[0]
 
 

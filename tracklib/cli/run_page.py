@@ -19,7 +19,7 @@ from tracklib.cli.formats import (
 from tracklib.cli.output import Column, heading, line, pairs, styled, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rich.text import Text
 
@@ -46,16 +46,21 @@ def print_after_metrics(run: StoredRun) -> None:
     _section("Resources", _resources(run.resources))
     _print_artifacts(run)
     _print_writers(run.info)
-    _section("Messages", [(str(event.data.get("level", "")), str(event.data.get("text", ""))) for event in run.events("message")])
+    _section(
+        "Messages",
+        [(str(event.data.get("level", "")), str(event.data.get("text", ""))) for event in run.events("message")],
+    )
     _section("Not recorded", [(reason, styled(f"{count:,}", "bold red")) for reason, count in run.info.dropped.items()])
     _print_error(run.info)
 
 
 def print_head(info: RunInfo) -> None:
     """Print the run's name, place and status, and the few things that everybody wants to know."""
-    title = styled(info.name, "bold").append("  ").append_text(styled(status_mark(info.status), status_style(info.status)))
+    title = (
+        styled(info.name, "bold").append("  ").append_text(styled(status_mark(info.status), status_style(info.status)))
+    )
     line(title)
-    line(styled(f"{info.project}/{info.experiment}", "dim").append("  ").append_text(styled(info.id, "yellow")))
+    line(styled(f"{info.project}/{info.experiment}", "dim").append("  ").append(info.id, "default"))
     line()
     by = f" by {info.created_by}" if info.created_by else ""
     items: Items = [
@@ -145,7 +150,7 @@ def _gpus(environment: Environment) -> str:
     lines = []
     for (name, memory), same in groupby(environment.gpus, key=_model):
         count = len(list(same))
-        lines.append((f"{count} × " if count > 1 else "") + name + (f", {size(memory)}" if memory else ""))
+        lines.append((f"{count} x " if count > 1 else "") + name + (f", {size(memory)}" if memory else ""))
     driver = f"driver {environment.driver_version}" if environment.driver_version else ""
     cuda = f"CUDA {environment.cuda_version}" if environment.cuda_version else ""
     return "\n".join([*lines, *filter(None, [", ".join(filter(None, (driver, cuda)))])])
@@ -156,15 +161,19 @@ def _model(gpu: Gpu) -> tuple[str, int | None]:
 
 
 def _resources(resources: Resources) -> Items:
-    values = {
-        "GPU hours": resources.gpu_hours,
-        "CPU hours": resources.cpu_hours,
-        "memory GB hours": resources.memory_gb_hours,
-        "storage GB": resources.storage_gb,
-        "energy kWh": resources.energy_kwh,
-        "cost": resources.cost,
+    values: dict[str, tuple[float | None, Callable[[float], str]]] = {
+        "GPU time": (resources.gpu_hours, _hours),
+        "CPU time": (resources.cpu_hours, _hours),
+        "memory": (resources.memory_gb_hours, lambda value: f"{number(value)} GB h"),
+        "storage": (resources.storage_gb, lambda value: size(value * 1e9)),
+        "energy": (resources.energy_kwh, lambda value: f"{number(value)} kWh"),
+        "cost": (resources.cost, number),
     }
-    return [(name, number(value)) for name, value in values.items() if value is not None]
+    return [(name, text(value)) for name, (value, text) in values.items() if value is not None]
+
+
+def _hours(hours: float) -> str:
+    return f"{number(hours)} h" if hours >= 1 else duration(hours * 3600)
 
 
 def _print_artifacts(run: StoredRun) -> None:
@@ -207,7 +216,7 @@ def _print_writers(info: RunInfo) -> None:
         Column(title="started", rank=4),
         Column(title="last heard of", rank=3),
     ]
-    rows = [
+    rows: list[list[str | Text]] = [
         [
             writer.writer,
             styled(status_mark(writer.status), status_style(writer.status)),
@@ -226,4 +235,4 @@ def _print_error(info: RunInfo) -> None:
         return
     heading("Error")
     for part in (info.error.traceback.rstrip("\n") or f"{info.error.type}: {info.error.message}").split("\n"):
-        line(styled(f"  {part}", "" if part.startswith(" ") else "red"))
+        line(styled(f"  {part}", "" if part.startswith(" ") else "red"), wrap=False)

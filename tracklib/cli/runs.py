@@ -40,11 +40,19 @@ Record a first one:
     "--status", multiple=True, type=click.Choice([str(status) for status in RunStatus]), help="Only those; repeatable."
 )
 @click.option(
-    "--tag", "tags", multiple=True, metavar="NAME=VALUE", callback=named_values, help="Only those with this tag; repeatable."
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=named_values,
+    help="Only those with this tag; repeatable.",
 )
 @click.option("--archived", is_flag=True, help="List what is archived instead of what is not.")
 @click.option(
-    "--sort", metavar="created|METRIC", default="created", help="The newest first, or those with the highest last value."
+    "--sort",
+    metavar="created|METRIC",
+    default="created",
+    help="The newest first, or those with the highest last value.",
 )
 @click.option("--ascending", "--reverse", is_flag=True, help="The other way round: the oldest, or the lowest first.")
 @click.option(
@@ -65,9 +73,9 @@ def runs(  # noqa: PLR0913 - one argument for each option
     store: str | None,
     as_json: bool,
 ) -> None:
-    """List runs, the newest first, with their status and first metrics.
+    """List runs with their status and first metrics.
 
-    The metrics shown are the project's primary ones, or else those that most of the runs have.
+    The newest come first. The metrics shown are the project's primary ones, or else those that most of the runs have.
     """
     from tracklib.stores.base import RunQuery
 
@@ -87,7 +95,7 @@ def _print(query: RunQuery, *, limit: int, store: str | None, as_json: bool) -> 
     from tracklib.cli.as_json import listed_run
     from tracklib.cli.listing import Listing, list_runs, print_runs
     from tracklib.cli.output import console, print_json, styled
-    from tracklib.cli.reaching import check_place, reach
+    from tracklib.cli.reaching import check_place, reach, safe_uri
 
     opened, there = reach(store)
     if there:
@@ -95,7 +103,7 @@ def _print(query: RunQuery, *, limit: int, store: str | None, as_json: bool) -> 
     listing = list_runs(opened, query, limit=limit) if there else Listing()
     if as_json:
         listed = [listed_run(run, listing.summaries.get(run.id, {})) for run in listing.runs]
-        print_json({"store": opened.uri, "runs": listed, "more": listing.more})
+        print_json({"store": safe_uri(opened.uri), "runs": listed, "more": listing.more})
     elif listing.runs:
         place = "" if query.experiment and query.project else "experiment" if query.project else "project/experiment"
         print_runs(listing, place=place, whole_ids=not sys.stdout.isatty())
@@ -106,10 +114,12 @@ def _print(query: RunQuery, *, limit: int, store: str | None, as_json: bool) -> 
 
 
 def _say_why_nothing(store: Store, query: RunQuery, *, there: bool) -> None:
+    from tracklib.cli.reaching import safe_uri
     from tracklib.stores.base import RunQuery
 
+    place = safe_uri(store.uri)
     if there and store.runs(RunQuery(archived=None, limit=1)):
         what = "archived runs" if query.archived else "runs"
-        click.echo(f"No {what} in {store.uri} fit this.")
+        click.echo(f"No {what} in {place} fit this.")
     else:
-        click.echo(f"There are no runs in {store.uri} yet.\n{FIRST_RUN}")
+        click.echo(f"There are no runs in {place} yet.\n{FIRST_RUN}")

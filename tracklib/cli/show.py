@@ -14,6 +14,7 @@ from tracklib.errors import NotFound
 if TYPE_CHECKING:
     from tracklib.model import Summary
     from tracklib.reading import StoredRun
+    from tracklib.stores.base import Store
 
 __all__ = ["show"]
 
@@ -32,12 +33,16 @@ MOST_CHILDREN = 50
 )
 @click.argument("run", default="latest")
 @project_option("Look among the runs of this project only.")
-@click.option("--metrics", "globs", metavar="GLOB", multiple=True, help="Only the metrics that fit, such as 'eval/*'; repeatable.")
+@click.option(
+    "--metrics", "globs", metavar="GLOB", multiple=True, help="Only the metrics that fit, such as 'eval/*'; repeatable."
+)
 @click.option("--console", "page", flag_value="console", help="Print what the program printed instead.")
-@click.option("--diff", "page", flag_value="diff", help="Print the code changes that were not committed instead, as a patch.")
+@click.option(
+    "--diff", "page", flag_value="diff", help="Print the code changes that were not committed instead, as a patch."
+)
 @store_option
 @json_option
-def show(  # noqa: PLR0913 - one argument for each option
+def show(
     *, run: str, project: str | None, globs: tuple[str, ...], page: str | None, store: str | None, as_json: bool
 ) -> None:
     """Show everything that was recorded of a run.
@@ -45,25 +50,27 @@ def show(  # noqa: PLR0913 - one argument for each option
     RUN is an id, the beginning of one that fits no other, PROJECT/EXPERIMENT/NAME, a name that no other run has, or
     "latest", which is also meant where there is none.
     """
-    found = _find(run, project, store)
+    from tracklib.cli.reaching import reach_existing
+
+    opened = reach_existing(store)
+    found = _find(opened, run, project)
     summaries = _fitting(found, globs)
     if as_json:
-        _print_json(found, summaries, console=page == "console")
+        _print_json(opened, found, summaries, console=page == "console")
     elif page == "console":
         _print_console(found)
     elif page == "diff":
         _print_diff(found)
     else:
-        _print_page(found, summaries, only_metrics=bool(globs))
+        _print_page(opened, found, summaries, only_metrics=bool(globs))
 
 
-def _find(run: str, project: str | None, store: str | None) -> StoredRun:
+def _find(store: Store, run: str, project: str | None) -> StoredRun:
     from tracklib.cli.reaching import check_place
-    from tracklib.reading import StoredRun, find_run, open_for_reading, with_live_status
+    from tracklib.reading import StoredRun, find_run, with_live_status
 
-    opened = open_for_reading(store)
-    check_place(opened, project, None)
-    return StoredRun(opened, with_live_status(find_run(opened, run, project=project)))
+    check_place(store, project, None)
+    return StoredRun(store, with_live_status(find_run(store, run, project=project)))
 
 
 def _fitting(run: StoredRun, globs: tuple[str, ...]) -> list[Summary]:
@@ -83,7 +90,7 @@ def _fitting(run: StoredRun, globs: tuple[str, ...]) -> list[Summary]:
     return found
 
 
-def _print_page(run: StoredRun, summaries: list[Summary], *, only_metrics: bool) -> None:
+def _print_page(store: Store, run: StoredRun, summaries: list[Summary], *, only_metrics: bool) -> None:
     from tracklib.cli.metric_tables import print_metrics, print_system
     from tracklib.cli.run_page import print_after_metrics, print_before_metrics, print_head
 
@@ -95,28 +102,28 @@ def _print_page(run: StoredRun, summaries: list[Summary], *, only_metrics: bool)
     print_metrics(run, [s for s in summaries if not s.name.startswith("system/")], most=most)
     print_system(run, [s for s in summaries if s.name.startswith("system/")], most=most)
     if not only_metrics:
-        _print_children(run)
+        _print_children(store, run)
         print_after_metrics(run)
 
 
-def _print_children(run: StoredRun) -> None:
+def _print_children(store: Store, run: StoredRun) -> None:
     from tracklib.cli.listing import list_runs, print_runs
     from tracklib.cli.output import heading
     from tracklib.stores.base import RunQuery
 
-    children = list_runs(run.store, RunQuery(parent=run.id), limit=MOST_CHILDREN)
+    children = list_runs(store, RunQuery(parent=run.id), limit=MOST_CHILDREN)
     if children.runs:
         heading("Nested runs", f"the newest {MOST_CHILDREN}" if children.more else "")
-        print_runs(children, place="", whole_ids=not sys.stdout.isatty())
+        print_runs(children, place="", whole_ids=not sys.stdout.isatty(), indent=2)
 
 
-def _print_json(run: StoredRun, summaries: list[Summary], *, console: bool) -> None:
+def _print_json(store: Store, run: StoredRun, summaries: list[Summary], *, console: bool) -> None:
     from tracklib.cli.as_json import whole_run
     from tracklib.cli.output import print_json
     from tracklib.reading import with_live_status
     from tracklib.stores.base import RunQuery
 
-    children = map(with_live_status, run.store.runs(RunQuery(parent=run.id, archived=None, descending=False)))
+    children = map(with_live_status, store.runs(RunQuery(parent=run.id, archived=None, descending=False)))
     told = whole_run(run, summaries, children)
     if console:
         told["console"] = [

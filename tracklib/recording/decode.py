@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tracklib.recording.format import CODE_RECORD, CODE_ROW, CODE_SCHEMA, parse_body, parse_tag
-from tracklib.records import PointGroup, Record
+from tracklib.records import PointGroup, Record, ScatteredPoints
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +19,10 @@ __all__ = ["Decoded", "Decoder"]
 _TAG = struct.Struct("<Q")
 _TIME = struct.Struct("<d")
 _LOOKAHEAD = 16
+_SINGLE_ROW = 32
+"""Bytes of a row with one value."""
+_SCATTERED_NAMES = 8
+"""From so many names on, single points are handed on together: a group for each would cost more than its points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,22 @@ class Decoded:
 
     records: tuple[Record, ...]
     groups: tuple[PointGroup, ...]
+    scattered: ScatteredPoints | None
     end: int
     damaged: bool
     last_time: float
+
+    @property
+    def points(self) -> int:
+        """How many points there are."""
+        single = len(self.scattered.steps) if self.scattered else 0
+        return single + sum(group.values.size for group in self.groups)
+
+    @property
+    def rows(self) -> int:
+        """How many calls of `log` there are."""
+        single = len(self.scattered.steps) if self.scattered else 0
+        return single + sum(len(group.steps) for group in self.groups)
 
 
 @dataclass(slots=True)
@@ -49,27 +66,25 @@ class Decoder:
         """Decode `data`, which begins at a record. It stops at the first byte that cannot be trusted."""
         view = memoryview(data)
         records: list[Record] = []
-        rows: dict[int, list[NDArray[np.int64]]] = {}
-        position, last_row = 0, -1
+        rows: list[_Rows] = []
+        position = 0
         while position + 8 <= len(data):
             tag = _TAG.unpack_from(data, position)[0]
             size, code = self._tags.get(tag) or self._learn(tag)
             if not size or position + size > len(data):
                 break
             if code >= CODE_ROW:
-                count = _repeats(data, position, size)
-                rows.setdefault(code, []).append(position + size * np.arange(count, dtype=np.int64))
-                last_row = position + size * (count - 1)
-                position += size * count
-            else:
-                if not self._take_body(code, view[position : position + size], records):
-                    break
+                rows.append(self._take_rows(data, position, size))
+                position += size * len(rows[-1].offsets)
+            elif self._take_body(code, view[position : position + size], records):
                 position += size
-                last_row = -1
-        position = _without_torn_row(data, position, last_row, rows)
-        groups = self._gather(data, rows)
-        times = [record.time for record in records] + [float(group.times.max()) for group in groups]
-        return Decoded(tuple(records), groups, position, position != len(data), max(times, default=0.0))
+            else:
+                break
+        position = _without_torn_row(data, position, rows)
+        groups, scattered = self._gather(data, rows)
+        return Decoded(
+            tuple(records), groups, scattered, position, position != len(data), _last_time(records, groups, scattered)
+        )
 
     def _learn(self, tag: int) -> tuple[int, int]:
         """Check a tag that was not met before; (0, 0) if it means nothing here."""
@@ -90,57 +105,97 @@ class Decoder:
         if code == CODE_SCHEMA and isinstance(value, list):
             self.schemas.append(tuple(value))
             return True
-        if code == CODE_RECORD and isinstance(value, dict):
+        if code == CODE_RECORD and isinstance(value, dict) and value.keys() >= {"k", "t", "d"}:
             records.append(Record(value["k"], value["t"], value["d"]))
             return True
         return False
 
-    def _gather(self, data: bytes, rows: dict[int, list[NDArray[np.int64]]]) -> tuple[PointGroup, ...]:
-        """Turn the offsets of rows into columns, one group for each schema that occurs."""
-        found = {code: np.concatenate(parts) for code, parts in rows.items()}
-        found = {code: offsets for code, offsets in found.items() if len(offsets)}
-        everything = np.sort(np.concatenate(list(found.values()))) if len(found) > 1 else None
-        groups = []
-        for code, offsets in found.items():
-            names = self.schemas[code - CODE_ROW]
-            matrix = _rows(data, offsets, 3 + len(names))
-            order = np.arange(len(offsets)) if everything is None else np.searchsorted(everything, offsets)
-            groups.append(
-                PointGroup(
-                    names,
-                    matrix[:, 1].copy(),
-                    matrix[:, -1].copy().view(np.float64),
-                    matrix.view(np.float64)[:, 2:-1],
-                    order.astype(np.int64, copy=False),
-                )
-            )
-        return tuple(groups)
+    def _take_rows(self, data: bytes, position: int, size: int) -> _Rows:
+        """Find the rows of one size that follow each other at `position`, be they of one schema or of several."""
+        most = (len(data) - position) // size
+        words = np.frombuffer(data, dtype="<u8", count=most * (size // 8), offset=position)[:: size // 8]
+        codes = [np.empty(0, dtype=np.int64)]
+        count, step = 0, _LOOKAHEAD
+        while count < most:
+            window = self._known_codes(words[count : count + step], size)
+            codes.append(window)
+            count += len(window)
+            if len(window) < step:
+                break
+            step *= 4
+        return _Rows(size, position + size * np.arange(count, dtype=np.int64), np.concatenate(codes))
+
+    def _known_codes(self, words: NDArray[np.uint64], size: int) -> NDArray[np.int64]:
+        """Return the row codes of the tags in front, up to the first that is none of a row of this size."""
+        tags, places = np.unique(words, return_inverse=True)
+        learned = [self._tags.get(tag) or self._learn(tag) for tag in tags.tolist()]
+        codes = np.array([code if size == found else 0 for found, code in learned], dtype=np.int64)[places]
+        unknown = codes < CODE_ROW
+        return codes[: int(unknown.argmax())] if unknown.any() else codes
+
+    def _gather(self, data: bytes, rows: list[_Rows]) -> tuple[tuple[PointGroup, ...], ScatteredPoints | None]:
+        """Turn the places of rows into columns: one group for each schema, single points of many names apart."""
+        groups: list[PointGroup] = []
+        scattered = None
+        everything = np.concatenate([stretch.offsets for stretch in rows]) if rows else np.empty(0, dtype=np.int64)
+        for size in sorted({stretch.size for stretch in rows}):
+            offsets = np.concatenate([stretch.offsets for stretch in rows if stretch.size == size])
+            codes = np.concatenate([stretch.codes for stretch in rows if stretch.size == size])
+            found = np.unique(codes)
+            if size == _SINGLE_ROW and len(found) >= _SCATTERED_NAMES:
+                scattered = self._scattered(data, offsets, codes, everything)
+                continue
+            groups += [self._group(data, offsets[codes == code], code, everything) for code in found.tolist()]
+        return tuple(group for group in groups if len(group.steps)), scattered
+
+    def _group(self, data: bytes, offsets: NDArray[np.int64], code: int, everything: NDArray[np.int64]) -> PointGroup:
+        names = self.schemas[code - CODE_ROW]
+        matrix = _rows(data, offsets, 3 + len(names))
+        return PointGroup(
+            names,
+            matrix[:, 1].copy(),
+            matrix[:, -1].copy().view(np.float64),
+            matrix.view(np.float64)[:, 2:-1],
+            np.searchsorted(everything, offsets).astype(np.int64, copy=False),
+        )
+
+    def _scattered(
+        self, data: bytes, offsets: NDArray[np.int64], codes: NDArray[np.int64], everything: NDArray[np.int64]
+    ) -> ScatteredPoints:
+        found, which = np.unique(codes, return_inverse=True)
+        matrix = _rows(data, offsets, _SINGLE_ROW // 8)
+        return ScatteredPoints(
+            tuple(self.schemas[code - CODE_ROW][0] for code in found.tolist()),
+            which.astype(np.int64, copy=False),
+            matrix[:, 1].copy(),
+            matrix[:, 3].copy().view(np.float64),
+            matrix[:, 2].copy().view(np.float64),
+            np.searchsorted(everything, offsets).astype(np.int64, copy=False),
+        )
 
 
-def _repeats(data: bytes, position: int, size: int) -> int:
-    """Count how many rows with the tag at `position` follow each other there, the first included."""
-    most = (len(data) - position) // size
-    step, count = _LOOKAHEAD, 1
-    words = np.frombuffer(data, dtype="<u8", count=most * (size // 8), offset=position)[:: size // 8]
-    if most < 2 or words[1] != words[0]:
-        return 1
-    while count < most:
-        window = words[count : count + step] != words[0]
-        different = int(window.argmax()) if window.any() else -1
-        if different >= 0:
-            return count + different
-        count, step = min(most, count + step), step * 4
-    return count
+class _Rows(NamedTuple):
+    """Rows of one size that follow each other: where each begins, and its code."""
+
+    size: int
+    offsets: NDArray[np.int64]
+    codes: NDArray[np.int64]
 
 
-def _without_torn_row(data: bytes, position: int, last_row: int, rows: dict[int, list[NDArray[np.int64]]]) -> int:
+def _last_time(records: list[Record], groups: tuple[PointGroup, ...], scattered: ScatteredPoints | None) -> float:
+    columns = [group.times for group in groups] + ([scattered.times] if scattered else [])
+    return max([record.time for record in records] + [float(times.max()) for times in columns], default=0.0)
+
+
+def _without_torn_row(data: bytes, position: int, rows: list[_Rows]) -> int:
     """Drop the row before `position` if its end was lost with a page: then its time is zero."""
-    if last_row < 0 or _TIME.unpack_from(data, position - 8)[0] != 0.0:
+    last = rows[-1] if rows else None
+    if last is None or not len(last.offsets) or last.offsets[-1] + last.size != position:
         return position
-    for parts in rows.values():
-        if len(parts[-1]) and parts[-1][-1] == last_row:
-            parts[-1] = parts[-1][:-1]
-    return last_row
+    if _TIME.unpack_from(data, position - 8)[0] != 0.0:
+        return position
+    rows[-1] = _Rows(last.size, last.offsets[:-1], last.codes[:-1])
+    return position - last.size
 
 
 def _rows(data: bytes, offsets: NDArray[np.int64], words: int) -> NDArray[np.int64]:

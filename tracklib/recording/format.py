@@ -14,7 +14,7 @@ import zlib
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
-from tracklib.errors import CorruptData
+from tracklib.errors import CorruptData, StoreVersion
 
 __all__ = [
     "BASE",
@@ -49,7 +49,7 @@ COMMITTED: Final = 4
 SYNCED: Final = 5
 """File offset up to which the file is known to be on the disk."""
 DROPPED: Final = 6
-"""How many points could not be kept for want of space."""
+"""How many points of this writer could not be kept for want of space, up to when the next segment was begun."""
 BASE: Final = 7
 """The journal position of the first record; known when the segment before is full, so after the file is made."""
 BASE_CHECK: Final = 8
@@ -120,7 +120,8 @@ def parse_header(page: bytes) -> SegmentInfo:
     """Read the fixed part of a header page.
 
     Raises:
-        CorruptData: It is no header, is damaged, or is of a version that this tracklib does not know.
+        CorruptData: It is no header, or is damaged.
+        StoreVersion: It is whole, but of a version that this tracklib does not know.
     """
     if len(page) < HEADER_SIZE or page[:8] != MAGIC:
         raise CorruptData("this is no journal segment: the magic bytes are missing")
@@ -129,7 +130,10 @@ def parse_header(page: bytes) -> SegmentInfo:
     if zlib.crc32(text, zlib.crc32(page[:20])) != checksum or size != HEADER_SIZE:
         raise CorruptData("the header of this journal segment is damaged: its checksum does not fit")
     if version != VERSION:
-        raise CorruptData(f"this journal segment has format version {version}; this tracklib reads version {VERSION}")
+        raise StoreVersion(
+            f"a newer tracklib wrote this journal: its format has version {version}, this one reads {VERSION}; "
+            "upgrade with `pip install --upgrade tracklib-ml`"
+        )
     return SegmentInfo(**json.loads(text))
 
 

@@ -3,8 +3,7 @@
 A journal is a row of segment files in `<spool>/<run id>/`. The training thread packs a row into the mapped
 segment and then moves the committed length behind it; a kill between the two loses that one row and nothing else.
 
-The lock is re-entrant, and a flag tells a call that arrived in the middle of another one of the same thread (a signal
-handler or a finalizer that logs): such a call is put aside and written as soon as the outer one is done.
+A KeyboardInterrupt may come after any call of a function. What must change together is changed without one in between.
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ import itertools
 import json
 import logging
 import time
-from threading import Event, RLock
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracklib.errors import NotANumber, TracklibError
+from tracklib.errors import NotANumber
 from tracklib.recording.format import (
     CODE_RECORD,
     CODE_SCHEMA,
@@ -29,7 +29,10 @@ from tracklib.recording.format import (
     row_struct,
     row_tag,
 )
+from tracklib.recording.hot_path import RESERVE, Schemas, bind_hot_path
 from tracklib.recording.segment import Segment, boot_id, create_segment
+from tracklib.recording.wakeup import Wakeup
+from tracklib.records import RecordKind
 from tracklib.values import as_float, as_step, checked_names, json_text
 
 if TYPE_CHECKING:
@@ -39,24 +42,28 @@ if TYPE_CHECKING:
 __all__ = ["Journal", "JournalObserver"]
 
 SEGMENT_SIZE = 1024 * 1024
-RESERVE = 4096
-"""Bytes at the end of a segment that only records may use: a full disk must not keep a run from ending."""
+_LAST_WORDS = frozenset({RecordKind.DROPPED, RecordKind.END})
 
-_Schemas = dict[tuple[str, ...], tuple["Callable[..., None]", int, int]]
+_ATTEMPTS = 10
+_PATIENCE_SECONDS = 1.0
+
 _log = logging.getLogger("tracklib")
 
 
 class JournalObserver(Protocol):
-    """Who is told what a journal could not do. Calls may come in any thread."""
+    """Who is told what a journal could not do.
 
-    def skipped(self, name: str, value: object) -> None:
-        """Hear that a value that is no number was left out."""
+    Calls come in any thread, within the journal's lock: an observer waits for nothing and writes no warnings itself.
+    """
 
-    def dropped(self, points: int, error: OSError | None) -> None:
-        """Hear that points found no room."""
+    def skipped(self, name: str, value: object) -> str:
+        """Hear that a value that is no number was left out; return what to warn of, or "" for nothing."""
 
-    def refused(self) -> None:
-        """Hear that something was logged after the end."""
+    def dropped(self, points: int, error: OSError | None) -> str:
+        """Hear that points found no room; return likewise."""
+
+    def refused(self) -> str:
+        """Hear that something was logged after the end; return likewise."""
 
 
 class Journal:
@@ -65,11 +72,16 @@ class Journal:
     Attributes:
         log: `log(values, step=None, context=None)`: keep one point per name. See `tracklib.Run.log`.
         segments: The segments that are still kept, oldest first. The last one is written to.
-        rolled: Set when the shipper has something to do at once: a segment was filled, or there is no room.
+        rolled: Set when the shipper has something to do at once: a segment was filled, or the end was written.
+        closed: Whether it takes nothing any more.
+        interrupted: `interrupted()`: whether the calling thread is in the middle of another call, as a signal handler
+            may be: then what it logs is written only after its return.
+        dropped: How many points found no room so far.
         revive: Called when something is written after `abandon`: it must call `reopen` or `close`.
     """
 
     log: Callable[..., None]
+    interrupted: Callable[[], bool]
 
     def __init__(  # noqa: PLR0913 - all of it is the journal's identity
         self,
@@ -93,8 +105,9 @@ class Journal:
         self.writer = writer
         self.store = store
         self.segments: list[Segment] = []
-        self.rolled = Event()
+        self.rolled = Wakeup()
         self.closed = False
+        self.dropped = 0
         self.revive: Callable[[], None] | None = None
         self._observer = observer
         self._segment_size = segment_size
@@ -102,12 +115,22 @@ class Journal:
         self._boot = boot_id()
         self._prepared: Segment | None = None
         self._full: OSError | None = None
+        self._try_again_at = 0.0
         # Two threads may each make a segment: numbers only name files, the order is that of the bases.
         self._numbers = itertools.count()
-        self._schemas: _Schemas = {}
-        self._contexts: dict[str, _Schemas] = {}
-        self._codes: dict[tuple[str, ...], int] = {}
-        self.log, self._exclusively, self._adopt, self._reset = _bind_hot_path(self, first_step)
+        self._schemas: Schemas = {}
+        self._contexts: dict[str, Schemas] = {}
+        self._entered: Segment | None = None
+        self._deferred: deque[Callable[[], None]] = deque()
+        hot = bind_hot_path(
+            self._schemas,
+            self._contexts,
+            slowly=self._log_slowly,
+            deferred=self._deferred,
+            clock=clock,
+            first_step=first_step,
+        )
+        self.log, self.interrupted, self._exclusively, self._adopt, self._reset = hot
         self._begin()
 
     # ---- what the owner may ask
@@ -119,34 +142,37 @@ class Journal:
 
     @property
     def position(self) -> int:
-        """The journal position behind the last committed record."""
-        return self.current.position
-
-    @property
-    def dropped(self) -> int:
-        """How many points found no room so far."""
-        return sum(segment.dropped for segment in self.segments)
+        """The journal position behind the last committed record; 0 in a child that has logged nothing."""
+        segments = self.segments
+        return segments[-1].position if segments else 0
 
     def log_aside(self, values: dict[str, float], step: int) -> None:
         """Keep points without moving the counter that calls of `log` without a step are numbered by."""
         self._exclusively(self._log_slowly, values, step, None, self._clock())
 
     def record(self, kind: str, data: dict[str, Any], *, at: float | None = None) -> None:
-        """Keep a record that is not a point. `data` must be what `jsonable` returns.
+        """Keep a record that is not a point. `data` must be what `jsonable` returns. After an end nothing is taken.
 
         Raises:
             OSError: There is no room for it.
             ValueError: It has 128 MiB or more.
         """
+        last_words = kind in _LAST_WORDS
+        if last_words and not self.segments:  # A forked child that logged nothing has nothing to end.
+            self.closed = True
+            return
         payload = json_text({"k": kind, "t": self._clock() if at is None else at, "d": data})
-        self._exclusively(self._write_record, body_record(CODE_RECORD, payload))
+        write = self._write_end if kind == RecordKind.END else self._write_record
+        self._exclusively(write, body_record(CODE_RECORD, payload), 0 if last_words else RESERVE)
 
     def prepare(self) -> None:
         """Make the next segment ahead of need, so that the training thread need not."""
-        wanted = self.segments and self.current.committed * 2 > self.current.capacity
-        if self._prepared is None and not self.closed and (wanted or self._full):
+        if self.closed or not self.segments:
+            return
+        wanted = self._full or self.current.committed * 2 > self.current.capacity
+        if wanted and self._prepared is None:
             try:
-                segment = self._create(self._segment_size)
+                segment = self._create(self._next_size())
             except OSError as error:
                 self._full = error
             else:
@@ -154,10 +180,9 @@ class Journal:
 
     def _keep_prepared(self, segment: Segment) -> None:
         if self.closed:
-            segment.path.unlink(missing_ok=True)
-            segment.close()
+            segment.delete()
         else:
-            self._prepared = segment
+            self._prepared, self._full = segment, None
 
     def forget(self, position: int, keep_bytes: int) -> None:
         """Delete the oldest segments whose records all lie before `position` where more than `keep_bytes` are kept.
@@ -169,38 +194,38 @@ class Journal:
             if kept <= keep_bytes or segment.position > position:
                 return
             kept -= segment.capacity
-            segment.path.unlink(missing_ok=True)
-            segment.close()
+            segment.delete()
             self.segments.remove(segment)
 
     def close(self, *, delete: bool) -> None:
-        """Stop writing and let go of the files; `delete` them when the store has everything."""
+        """Take nothing any more and let go of the files; `delete` them when the store has everything."""
         self._exclusively(self._close, delete)
 
     def abandon(self) -> None:
         """In a forked child: let go of the parent's files without touching what is in them."""
         segments, self.segments = [*self.segments, *filter(None, [self._prepared])], []
-        self._prepared = None
+        self._prepared = self._entered = self._full = None
         self._reset()
-        self.rolled = Event()
+        self.rolled = Wakeup()
         for segment in segments:
             segment.close()
 
     def reopen(self, writer: str, start: dict[str, Any]) -> None:
         """Begin anew as another writer, in a forked child. To be called by `revive` only."""
         self.writer = writer
+        self.dropped = 0
         self._begin()
-        payload = json_text({"k": "start", "t": self._clock(), "d": start})
-        self._write_body(body_record(CODE_RECORD, payload))
+        payload = json_text({"k": RecordKind.START, "t": self._clock(), "d": start})
+        self._write_body(body_record(CODE_RECORD, payload), RESERVE)
 
     # ---- the slow half of log(), within the lock
 
-    def _log_slowly(self, values: Any, step: Any, context: str | None, now: float) -> None:
+    def _log_slowly(self, values: Any, step: Any, context: str | None, now: float) -> int:
         """Log what the fast path refused: a new schema, a full segment, a value that is no number, or misuse."""
-        if not self._is_open():
-            return
         names = checked_names(values, context)
         whole_step = as_step(step)
+        if not self._is_open(len(names)):
+            return whole_step
         numbers: dict[str, float] = {}
         skipped: list[tuple[str, object]] = []
         for name, value in zip(names, values.values(), strict=True):
@@ -214,27 +239,34 @@ class Journal:
         if not skipped and not any(getattr(value, "requires_grad", False) for value in values.values()):
             self._remember((*values,), context, tuple(numbers))
         for name, value in skipped:
-            self._observer.skipped(name, value)
+            self._warn(self._observer.skipped(name, value))
+        return whole_step
 
     def _write_row(self, numbers: dict[str, float], step: int, now: float) -> None:
         names = tuple(numbers)
         layout = row_struct(len(names))
-        schema = b"" if names in self._codes else body_record(CODE_SCHEMA, json.dumps(names).encode())
-        room = self._room(len(schema) + layout.size, RESERVE)
-        if room is None:
+        schema = b"" if names in self.current.codes else _schema_record(names)
+        segment = self._with_room(len(schema) + layout.size, RESERVE)
+        if segment is None:  # A segment that is begun now knows no schemas.
+            schema = schema or _schema_record(names)
+            segment = self._roll(len(schema) + layout.size)
+        if segment is None:
             self._drop(len(names))
             return
-        if names not in self._codes:
-            # A segment that was begun just now knows no schemas; it was made with room for this one.
-            room.append(schema or body_record(CODE_SCHEMA, json.dumps(names).encode()))
-            self._codes[names] = len(self._codes)
-        offset = room.committed
-        layout.pack_into(room.map, offset, row_tag(len(names), self._codes[names]), step, *numbers.values(), now)
-        room.words[COMMITTED] = offset + layout.size
+        index = segment.codes.get(names, len(segment.codes))
+        data = schema + layout.pack(row_tag(len(names), index), step, *numbers.values(), now)
+        offset = segment.committed
+        end = offset + len(data)
+        segment.map[offset:end] = data
+        # No call stands between these two: a schema is committed and known, or neither.
+        segment.words[COMMITTED] = end
+        segment.codes[names] = index
 
     def _remember(self, keys: tuple[str, ...], context: str | None, names: tuple[str, ...]) -> None:
         """Let the fast path write rows of these keys from now on."""
-        index = self._codes.get(names)
+        if self._entered is not self.current:  # A KeyboardInterrupt came in the middle of `_switch`.
+            self._enter()
+        index = self.current.codes.get(names)
         if index is not None:
             layout = row_struct(len(names))
             table = self._schemas if context is None else self._contexts.setdefault(context, {})
@@ -242,44 +274,51 @@ class Journal:
 
     # ---- records and segments, within the lock
 
-    def _write_record(self, body: bytes) -> None:
+    def _write_record(self, body: bytes, reserve: int) -> None:
         if self._is_open():
-            self._write_body(body)
+            self._write_body(body, reserve)
 
-    def _write_body(self, body: bytes) -> None:
-        segment = self._room(len(body), 0)
+    def _write_end(self, body: bytes, reserve: int) -> None:
+        try:
+            self._write_record(body, reserve)
+        finally:
+            self._seal()
+
+    def _write_body(self, body: bytes, reserve: int) -> None:
+        segment = self._with_room(len(body), reserve) or self._roll(len(body))
         if segment is None:
             raise self._full or OSError("no room for a record in the journal")
         segment.append(body)
 
-    def _room(self, size: int, reserve: int) -> Segment | None:
-        """Return a segment with `size` bytes left above the reserve, a new one if need be; None if there is no room."""
+    def _with_room(self, size: int, reserve: int) -> Segment | None:
+        """Return the current segment if it has `size` bytes left above the reserve."""
         segment = self.current
-        if segment.committed + size + reserve <= segment.capacity:
-            return segment
-        following = self._following(HEADER_SIZE + 2 * size + RESERVE)
-        if following is None:
-            return None
-        following.begin(segment.position)
-        self._switch(following)
-        return following
+        return segment if segment.committed + size + reserve <= segment.capacity else None
+
+    def _roll(self, size: int) -> Segment | None:
+        """Begin a segment with room for `size` bytes; None if there is no room on the disk."""
+        segment = self._following(HEADER_SIZE + size + RESERVE)
+        if segment is not None:
+            self._switch(segment)
+        return segment
 
     def _following(self, needed: int) -> Segment | None:
-        following, self._prepared = self._prepared, None
-        if following is not None and following.capacity >= needed:
-            self._full = None
-            return following
-        if following is not None:
-            following.path.unlink(missing_ok=True)
-            following.close()
-        elif self._full is not None:  # The shipper tries again; the training thread does not wait for a full disk.
+        if self._prepared is not None and self._prepared.capacity >= needed:
+            return self._prepared
+        # A full disk costs the training thread one attempt a second.
+        if self._full is not None and time.monotonic() < self._try_again_at:
             return None
         try:
-            return self._create(max(self._segment_size, needed))
+            segment = self._create(max(self._next_size(), needed))
         except OSError as error:
-            self._full = error
-            self.rolled.set()
+            self._full, self._try_again_at = error, time.monotonic() + _PATIENCE_SECONDS
             return None
+        self._full = None
+        return segment
+
+    def _next_size(self) -> int:
+        """Return a segment's size: larger for many schemas, since each segment has to say anew what they are."""
+        return min(max(self._segment_size, len(self._codes) * _SIZE_PER_SCHEMA), LARGEST_SEGMENT_SIZE)
 
     def _create(self, capacity: int) -> Segment:
         info = SegmentInfo(
@@ -290,125 +329,83 @@ class Journal:
             store=self.store,
             created=self._clock(),
         )
+        for _ in range(_ATTEMPTS):
+            try:
+                return create_segment(self.directory, info, -(-capacity // 4096) * 4096)
+            except FileNotFoundError:  # There is no folder yet, or a recovery found it empty and removed it.
+                self.directory.mkdir(parents=True, exist_ok=True)
         return create_segment(self.directory, info, -(-capacity // 4096) * 4096)
 
     def _begin(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
         self._numbers = itertools.count()
         self._switch(self._create(self._segment_size))
 
     def _switch(self, segment: Segment) -> None:
-        """Write to `segment` from now on. It knows no schemas yet."""
-        self._schemas.clear()
-        self._contexts.clear()
-        self._codes.clear()
-        self.segments.append(segment)
-        self._adopt(segment)
+        """Write to `segment` from now on. It knows no schemas yet.
+
+        Where a KeyboardInterrupt ends this half-way, the fast path is shut, and the next call does what is left.
+        """
+        self._entered = None
+        self._adopt(None)
+        segment.begin(self.position)
+        segment.words[DROPPED] = self.dropped
+        # No call stands between these two: a segment is prepared or in use, never both.
+        self._prepared = None if segment is self._prepared else self._prepared
+        self.segments += [segment]
+        self._enter()
         if len(self.segments) > 1:
             self.rolled.set()
 
-    def _drop(self, points: int) -> None:
-        self.current.words[DROPPED] += points
-        self._observer.dropped(points, self._full)
+    def _enter(self) -> None:
+        """Let the fast path write to the current segment."""
+        self._schemas.clear()
+        self._contexts.clear()
+        self._adopt(self.current)
+        self._entered = self.current
 
-    def _close(self, delete: bool) -> None:
-        if self.closed:
-            return
+    def _drop(self, points: int) -> None:
+        self.dropped += points
+        if self.segments:
+            self.current.words[DROPPED] = self.dropped
+        self._warn(self._observer.dropped(points, self._full))
+
+    def _seal(self) -> None:
         self.closed = True
         self._adopt(None)
-        for segment in [*self.segments, *filter(None, [self._prepared])]:
-            if delete or segment is self._prepared:
-                segment.path.unlink(missing_ok=True)
-            segment.close()
-        self._prepared = None
+        self.rolled.set()
+
+    def _close(self, delete: bool) -> None:
+        self._seal()
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            prepared.delete()
+        # The first one goes last: as long as it is there and locked, no other process takes the rest for orphans.
+        for segment in reversed(self.segments):
+            segment.delete() if delete else segment.close()
         if delete:
             with contextlib.suppress(OSError):  # Another writer's journal may be there.
                 self.directory.rmdir()
 
-    def _is_open(self) -> bool:
+    def _is_open(self, points: int = 0) -> bool:
+        """Tell whether something can be written, in a forked child after opening a journal of its own."""
         if not self.segments and not self.closed and self.revive is not None:
-            self.revive()
+            try:
+                self.revive()
+            except OSError as error:
+                if not points:
+                    raise
+                self._full = error
+                self._drop(points)
+                return False
         if self.closed:
-            self._observer.refused()
+            self._warn(self._observer.refused())
         return not self.closed
 
+    def _warn(self, text: str) -> None:
+        """Have something said once the lock is free."""
+        if text:
+            self._deferred.append(partial(_log.warning, "%s", text))
 
-def _bind_hot_path(  # noqa: C901, PLR0915 - one scope for the functions that share the state
-    journal: Journal, first_step: int
-) -> tuple[Callable[..., None], ...]:
-    """Return the functions that share the state of the hot path: log, exclusively, adopt, reset.
 
-    They are closures because a closed-over variable costs a fifth of an attribute, and `log` is called a million times.
-    """
-    lock, busy, next_step = RLock(), False, first_step
-    buffer: Any = b""
-    words: Any = ()
-    limit = 0
-    schemas, contexts, clock, slowly = journal._schemas, journal._contexts, journal._clock, journal._log_slowly  # noqa: SLF001
-    deferred: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-
-    def log(values: Any, step: Any = None, context: str | None = None) -> None:
-        nonlocal busy, next_step
-        now = clock()
-        with lock:
-            if busy:
-                deferred.append((log, (values, step, context)))
-                return
-            busy = True
-            try:
-                try:
-                    if step is None:
-                        step = next_step
-                    if step >= next_step:
-                        next_step = step + 1
-                    pack, size, tag = (schemas if context is None else contexts[context])[(*values,)]
-                    offset = words[COMMITTED]
-                    end = offset + size
-                    if fits := end <= limit:
-                        pack(buffer, offset, tag, step, *values.values(), now)
-                        words[COMMITTED] = end
-                except Exception:  # noqa: BLE001 - whatever it was, the slow path records it or says what is wrong
-                    fits = False
-                if not fits:
-                    slowly(values, step, context, now)
-            finally:
-                busy = False
-        if deferred:
-            drain()
-
-    def exclusively(action: Callable[..., None], *arguments: Any) -> None:
-        nonlocal busy
-        with lock:
-            if busy:
-                deferred.append((action, arguments))
-                return
-            busy = True
-            try:
-                action(*arguments)
-            finally:
-                busy = False
-        if deferred:
-            drain()
-
-    def drain() -> None:
-        """Do what arrived in the middle of another call."""
-        while deferred:
-            action, arguments = deferred.pop(0)
-            try:
-                action(*arguments) if action is log else exclusively(action, *arguments)
-            except (TracklibError, TypeError, ValueError, OSError) as error:
-                _log.warning("a call within another log call was not recorded: %s", error)
-
-    def adopt(segment: Segment | None) -> None:
-        nonlocal buffer, words, limit
-        buffer, words = (segment.map, segment.words) if segment else (b"", ())
-        limit = segment.capacity - RESERVE if segment else 0
-
-    def reset() -> None:
-        """Forget the parent's lock, which a thread that is no more may hold."""
-        nonlocal lock, busy
-        lock, busy = RLock(), False
-        deferred.clear()
-        adopt(None)
-
-    return log, exclusively, adopt, reset
+def _schema_record(names: tuple[str, ...]) -> bytes:
+    return body_record(CODE_SCHEMA, json.dumps(names, separators=(",", ":")).encode())

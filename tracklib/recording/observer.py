@@ -16,7 +16,7 @@ _log = logging.getLogger("tracklib")
 
 
 class Observer:
-    """Hears what a run's journal and stores could not do.
+    """Hears what a run's journal and stores could not do, and returns what is to be said of it.
 
     Args:
         run: The run's id.
@@ -38,7 +38,7 @@ class Observer:
         room = journal.dropped
         return {**self._counts, **({"no room in the journal": room} if room else {})}
 
-    def skipped(self, name: str, value: object) -> None:
+    def skipped(self, name: str, value: object) -> str:
         """Hear that a value that is no number was left out."""
         self._count("no number")
         text = (
@@ -46,25 +46,25 @@ class Observer:
         )
         if self._strict:
             raise NotANumber(text)
-        self._warn(f"skipped {name}", text)
+        return self._once(f"skipped {name}", text)
 
-    def dropped(self, points: int, error: OSError | None) -> None:
+    def dropped(self, points: int, error: OSError | None) -> str:
         """Hear that points found no room in the journal."""
         text = (
             f"run {self._run}: there is no room for its journal ({error}); points are lost until there is, and counted"
         )
         if self._strict:
             raise DataLost(text)
-        self._warn("dropped", text)
+        return self._once("dropped", text)
 
-    def refused(self) -> None:
+    def refused(self) -> str:
         """Hear that something was logged after the end."""
         text = (
             f"run {self._run} has ended: what is logged to it now is not kept; start_run(resume={self._run!r}) goes on"
         )
         if self._strict:
             raise RunFinished(text)
-        self._warn("refused", text)
+        return self._once("refused", text)
 
     def lost(self, kind: str, what: str, error: Exception) -> None:
         """Hear that something else than points could not be kept."""
@@ -72,12 +72,16 @@ class Observer:
         text = f"run {self._run}: {what} could not be kept: {error}"
         if self._strict:
             raise DataLost(text) from error
-        self._warn(what, text)
+        warning = self._once(what, text)
+        if warning:
+            _log.warning(warning)
 
     def _count(self, reason: str) -> None:
         self._counts[reason] = self._counts.get(reason, 0) + 1
 
-    def _warn(self, key: str, text: str) -> None:
-        if key not in self._warned:
-            self._warned.add(key)
-            _log.warning(text)
+    def _once(self, key: str, text: str) -> str:
+        """Return `text` for the first of its kind, then "" for all others."""
+        if key in self._warned:
+            return ""
+        self._warned.add(key)
+        return text

@@ -102,6 +102,7 @@ def ship_stretch(  # noqa: PLR0913 - a batch is told by all of these
         time=decoded.last_time,
         records=decoded.records,
         groups=decoded.groups,
+        scattered=decoded.scattered,
         after_gap=after_gap or start != position,
         final=last and any(record.kind == RecordKind.END for record in decoded.records),
     )

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
-import re
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tracklib.errors import CorruptData, StoreError, TracklibError
-from tracklib.recording.format import HEADER_SIZE, HeaderWords, SegmentInfo, parse_header, parse_words
-from tracklib.recording.segment import boot_id
+from tracklib.errors import NotFound, StoreError, StoreUnavailable, StoreVersion, TracklibError
+from tracklib.recording.format import HEADER_SIZE
+from tracklib.recording.remains import Remains, lock_orphan, read_remains, segments_in, set_aside, sweep
 from tracklib.records import Batch, Record, RecordKind, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tracklib.recording.format import SegmentInfo
     from tracklib.recording.reader import SegmentReader
     from tracklib.stores.base import Store
 
@@ -28,7 +26,6 @@ __all__ = ["Recovered", "await_recoveries", "journal_is_live", "recover", "recov
 
 KILLED: Final = "the process ended without a word (SIGKILL, out of memory or a crash)"
 
-_NAME = re.compile(r"(?P<writer>.+)-(?P<number>\d+)\.journal")
 _log = logging.getLogger("tracklib")
 _recoveries: list[threading.Thread] = []
 
@@ -57,28 +54,21 @@ class Recovered:
 
 
 @dataclass(slots=True)
-class _File:
-    """A segment file of a dead process, as far as it can be trusted."""
-
-    path: Path
-    info: SegmentInfo
-    words: HeaderWords
-    base: int
-    committed: int
-    damaged: bool
-
-    def read(self, start: int, end: int) -> bytes:
-        with self.path.open("rb") as file:
-            return os.pread(file.fileno(), max(0, end - start), start)
-
-
-@dataclass(slots=True)
 class _Tally:
+    """What was found and done.
+
+    Attributes:
+        seen: How far the journal could be read; 0 if there is nothing in it.
+        ended: Whether the writer had ended before, by its journal or by the store.
+        last_time: When its last record was written.
+    """
+
     points: int = 0
     records: int = 0
+    seen: int = 0
     ended: bool = False
     last_time: float = 0.0
-    damaged: list[_File] = field(default_factory=list)
+    damaged: list[Remains] = field(default_factory=list)
 
 
 def recover_behind(spool: Path, open_store: Callable[[str], Store], store: str) -> None:
@@ -86,7 +76,7 @@ def recover_behind(spool: Path, open_store: Callable[[str], Store], store: str) 
     thread = threading.Thread(
         target=recover, args=(spool, open_store), kwargs={"store": store}, name="tracklib-recovery", daemon=True
     )
-    _recoveries.append(thread)
+    _recoveries[:] = [*(other for other in _recoveries if other.is_alive()), thread]
     thread.start()
 
 
@@ -99,13 +89,13 @@ def await_recoveries(timeout_s: float) -> None:
 
 def journal_is_live(spool: Path, run: str, writer: str) -> bool | None:
     """Tell whether a process holds a writer's journal; None where there is no journal to tell by."""
-    paths = _segments(spool / run).get(writer)
+    paths = segments_in(spool / run).get(writer)
     if not paths:
         return None
-    locked = _locked(paths[0])
-    if locked is None:
+    lock = lock_orphan(paths[0], shared=True)
+    if lock is None:
         return True
-    os.close(locked)
+    os.close(lock)
     return False
 
 
@@ -121,113 +111,95 @@ def recover(spool: Path, open_store: Callable[[str], Store], *, store: str | Non
     Returns:
         What was done for each orphaned journal. Those of living processes are left alone and not listed.
     """
+    recovery = _Recovery(open_store, store)
     results: list[Recovered] = []
-    with contextlib.suppress(FileNotFoundError):
-        for folder in sorted(spool.iterdir()):
-            for writer, paths in _segments(folder).items():
-                results += _recover_writer(folder.name, writer, paths, open_store, store)
-            with contextlib.suppress(OSError):  # Not a folder, or there is still something in it.
-                folder.rmdir()
+    for folder in _folders(spool):
+        for writer, paths in segments_in(folder).items():
+            results += recovery.writer(folder.name, writer, paths)
+        sweep(folder)
     return results
 
 
-def _segments(folder: Path) -> dict[str, list[Path]]:
-    """Return a run's segment files by writer, in the order of their numbers."""
-    found: dict[str, list[tuple[int, Path]]] = {}
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            match = _NAME.fullmatch(path.name)
-            if match:
-                found.setdefault(match["writer"], []).append((int(match["number"]), path))
-    return {writer: [path for _, path in sorted(paths)] for writer, paths in sorted(found.items())}
-
-
-def _locked(path: Path) -> int | None:
-    """Lock a segment whose owner is gone and return its descriptor; None if it has an owner or is no more."""
+def _folders(spool: Path) -> list[Path]:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
-    except OSError:
-        pass  # Somebody lives, or another process recovers it.
-    os.close(descriptor)
-    return None
+        return sorted(spool.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        _log.warning("the spool %s cannot be read: %s", spool, error)
+        return []
 
 
-def _recover_writer(
-    folder: str, writer: str, paths: list[Path], open_store: Callable[[str], Store], only: str | None
-) -> Iterator[Recovered]:
-    # The owner holds the first segment for as long as it lives.
-    lock = _locked(paths[0])
-    if lock is None:
-        return
-    try:
-        files, unreadable = _files(paths)
-        if not files:
-            aside = _set_aside(unreadable)
-            yield Recovered(run=folder, writer=writer, store="", set_aside=aside, problem="no header can be read")
-        elif only is None or files[0].info.store == only:
-            yield _ship(files, unreadable, open_store)
-    finally:
-        os.close(lock)
+class _Recovery:
+    """One pass over a spool.
 
+    Args:
+        only: Ship only what goes to the store of this URI.
+    """
 
-def _files(paths: list[Path]) -> tuple[list[_File], list[Path]]:
-    """Read the headers; return the segments in the order of their bases, and the files without a readable header."""
-    files, unreadable = [], []
-    for path in paths:
+    def __init__(self, open_store: Callable[[str], Store], only: str | None) -> None:
+        self._open_store = open_store
+        self._only = only
+        self._away: dict[str, str] = {}
+
+    def writer(self, run: str, writer: str, paths: list[Path]) -> Iterator[Recovered]:
+        """Recover the journal of one writer unless somebody holds it."""
+        # The owner holds the first segment for as long as it lives.
+        lock = lock_orphan(paths[0])
+        if lock is None:
+            return
         try:
-            with path.open("rb") as file:
-                page = file.read(HEADER_SIZE)
-            files.append(_file(path, parse_header(page), parse_words(page)))
-        except (CorruptData, OSError, TypeError, ValueError) as error:
-            _log.warning("the journal segment %s cannot be read and is set aside: %s", path, error)
-            unreadable.append(path)
-    files.sort(key=lambda file: file.base)
-    return files, unreadable
+            files, unreadable = read_remains(paths)
+            if not files:
+                aside = set_aside(unreadable)
+                yield Recovered(run=run, writer=writer, store="", set_aside=aside, problem="no header can be read")
+            elif self._only is None or files[0].info.store == self._only:
+                yield self._shipped(files, unreadable, paths)
+        except FileNotFoundError:  # Another process was at it.
+            return
+        except (StoreVersion, OSError) as error:
+            yield Recovered(run=run, writer=writer, store="", problem=str(error))
+        finally:
+            os.close(lock)
 
+    def _shipped(self, files: list[Remains], unreadable: list[Path], paths: list[Path]) -> Recovered:
+        info = files[0].info
+        try:
+            tally = self._ship(files)
+        except (TracklibError, OSError) as error:
+            if isinstance(error, StoreUnavailable):  # Waiting once for a store that is away is enough.
+                self._away[info.store] = str(error)
+            return Recovered(run=info.run, writer=info.writer, store=info.store, problem=str(error))
+        damaged = [*unreadable, *(file.path for file in tally.damaged)]
+        # The first one goes last: as long as it is there and locked, no other process takes the rest for orphans.
+        for path in reversed(paths):
+            if path not in damaged:
+                path.unlink(missing_ok=True)
+        return Recovered(
+            run=info.run,
+            writer=info.writer,
+            store=info.store,
+            points=tally.points,
+            records=tally.records,
+            closed=not tally.ended,
+            set_aside=set_aside(damaged),
+        )
 
-def _file(path: Path, info: SegmentInfo, words: HeaderWords) -> _File:
-    size = path.stat().st_size
-    # After a crash of the machine, pages that were not synced may be missing in any order.
-    trusted = words.committed if info.boot == boot_id() else min(words.committed, words.synced)
-    committed = max(HEADER_SIZE, min(trusted, size))
-    base = words.base
-    damaged = words.committed > size or words.committed < HEADER_SIZE or base is None
-    if base is None:  # Numbers follow the bases but for a rare race, so the segment goes behind those before it.
-        base = info.segment << 40
-    return _File(path, info, words, base, committed, damaged)
-
-
-def _ship(files: list[_File], unreadable: list[Path], open_store: Callable[[str], Store]) -> Recovered:
-    info = files[0].info
-    tally = _Tally()
-    try:
-        with open_store(info.store) as store:
+    def _ship(self, files: list[Remains]) -> _Tally:
+        info = files[0].info
+        if info.store in self._away:
+            raise StoreUnavailable(self._away[info.store])
+        with self._open_store(info.store) as store:
+            tally = _Tally()
             position = _ship_files(store, files, tally)
+            # A process that was killed before it wrote anything leaves no trace.
+            tally.ended = tally.ended or not max(position, tally.seen) or _has_ended(store, info)
             if not tally.ended:
                 _close_run(store, files, position, tally)
-    except (TracklibError, OSError) as error:
-        return Recovered(run=info.run, writer=info.writer, store=info.store, problem=str(error))
-    aside = _set_aside(unreadable + [file.path for file in tally.damaged])
-    for file in files:
-        file.path.unlink(missing_ok=True)
-    return Recovered(
-        run=info.run,
-        writer=info.writer,
-        store=info.store,
-        points=tally.points,
-        records=tally.records,
-        closed=not tally.ended,
-        set_aside=aside,
-    )
+        return tally
 
 
-def _ship_files(store: Store, files: list[_File], tally: _Tally) -> int:
+def _ship_files(store: Store, files: list[Remains], tally: _Tally) -> int:
     """Ship what the store lacks; return its position."""
     from tracklib.recording.reader import SegmentReader, ship_stretch
 
@@ -241,6 +213,7 @@ def _ship_files(store: Store, files: list[_File], tally: _Tally) -> int:
         if known.damaged or file.damaged or _length_is_damaged(file, reader):
             tally.damaged.append(file)
         end = file.base + known.end
+        tally.seen += known.end
         while position < end:
             before = position
             position, decoded = ship_stretch(
@@ -250,8 +223,9 @@ def _ship_files(store: Store, files: list[_File], tally: _Tally) -> int:
                 writer=info.writer,
                 position=max(position, file.base),
                 after_gap=file.base > position,
+                last=True,
             )
-            tally.points += sum(group.values.size for group in decoded.groups)
+            tally.points += decoded.points
             tally.records += len(decoded.records)
             if position <= before:
                 raise StoreError(f"the store {info.store} does not take the journal of run {info.run} at {before}")
@@ -263,7 +237,7 @@ def _count(tally: _Tally, records: tuple[Record, ...], last_time: float) -> None
     tally.last_time = max(tally.last_time, last_time)
 
 
-def _length_is_damaged(file: _File, reader: SegmentReader) -> bool:
+def _length_is_damaged(file: Remains, reader: SegmentReader) -> bool:
     """Tell whether more than one whole record follows the committed length.
 
     A kill between writing and committing leaves one at the most; more mean that the length itself was changed.
@@ -271,18 +245,26 @@ def _length_is_damaged(file: _File, reader: SegmentReader) -> bool:
     if file.committed != file.words.committed:
         return False
     behind = reader.peek(file.path.stat().st_size)
-    return len(behind.records) + sum(len(group.steps) for group in behind.groups) > 1
+    return len(behind.records) + behind.rows > 1
 
 
-def _close_run(store: Store, files: list[_File], position: int, tally: _Tally) -> None:
+def _has_ended(store: Store, info: SegmentInfo) -> bool:
+    """Tell whether the store knows the writer's end: its process was killed while it deleted its journal."""
+    try:
+        writers = store.run(info.run).writers
+    except NotFound:
+        return False
+    return any(writer.writer == info.writer and writer.status.ended for writer in writers)
+
+
+def _close_run(store: Store, files: list[Remains], position: int, tally: _Tally) -> None:
     """Say that the run was killed, at the time of its last record."""
     info = files[0].info
     at = tally.last_time or info.created
     records = [Record(RecordKind.END, at, {"status": RunStatus.KILLED, "reason": KILLED, "end_time": at})]
-    dropped = sum(file.words.dropped for file in files)
+    dropped = max(file.dropped for file in files)
     if dropped:
         records.insert(0, Record(RecordKind.DROPPED, at, {"counts": {"no room in the journal": dropped}}))
-    # One past the last byte: so a second recovery of the same journal finds this done.
     batch = Batch(
         run=info.run,
         writer=info.writer,
@@ -293,12 +275,3 @@ def _close_run(store: Store, files: list[_File], position: int, tally: _Tally) -
         final=True,
     )
     store.append(batch)
-
-
-def _set_aside(paths: list[Path]) -> tuple[str, ...]:
-    names = []
-    for path in paths:
-        target = path.with_suffix(".damaged")
-        with contextlib.suppress(FileNotFoundError):
-            names.append(str(path.rename(target)))
-    return tuple(names)

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import mmap
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tracklib.errors import StoreError
@@ -14,7 +14,6 @@ from tracklib.recording.format import (
     BASE,
     BASE_CHECK,
     COMMITTED,
-    DROPPED,
     HEADER_SIZE,
     SYNCED,
     SegmentInfo,
@@ -47,6 +46,8 @@ class Segment:
         map: The file's bytes.
         words: The same as 8-byte words, for the fields of the header; of a retired segment the header's last state.
         capacity: Size of the file.
+        retired: Whether the map was let go of.
+        codes: The schemas that were written, by names, with their numbers.
     """
 
     info: SegmentInfo
@@ -56,6 +57,7 @@ class Segment:
     words: memoryview
     capacity: int
     retired: bool = False
+    codes: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     @property
     def committed(self) -> int:
@@ -76,11 +78,6 @@ class Segment:
         """Say at which journal position the first record stands."""
         self.words[BASE_CHECK] = ~base & 0xFFFF_FFFF_FFFF_FFFF
         self.words[BASE] = base
-
-    @property
-    def dropped(self) -> int:
-        """How many points could not be kept while this segment was the last."""
-        return int(self.words[DROPPED])
 
     def append(self, body: bytes) -> None:
         """Write a framed record and commit it; there must be room."""
@@ -114,6 +111,11 @@ class Segment:
         """Let go of the map and the lock; the file stays."""
         self._unmap()
         self._release()
+
+    def delete(self) -> None:
+        """Delete the file and let go of it."""
+        self.path.unlink(missing_ok=True)
+        self.close()
 
     def _unmap(self) -> None:
         if not self.retired:

@@ -22,6 +22,7 @@ __all__ = ["Shipper"]
 
 HEARTBEAT_SECONDS: Final = 15.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
+SHORTEST_PAUSE_SECONDS: Final = 0.01
 KEEP_BYTES: Final = 256 * 1024 * 1024
 """How much of a running run's journal is kept although the store has it, in case the store is lost."""
 
@@ -56,7 +57,7 @@ class Shipper:
         self._readers: dict[int, SegmentReader] = {}
         self._failures = 0
         self._closing = False
-        self._wanted = threading.Event()
+        self._wanted = False
         self._shipped = threading.Condition()
         self._last_shipment = time.monotonic()
         self._thread = threading.Thread(target=self._work, name=f"tracklib-shipper-{journal.run}", daemon=True)
@@ -66,21 +67,29 @@ class Shipper:
         self._thread.start()
 
     def flush(self, timeout_s: float) -> bool:
-        """Ship what was logged before this call; tell whether the store has it within the time."""
+        """Ship what was logged before this call; tell whether the store has it within the time.
+
+        Offline nothing is shipped, so there is nothing to wait for.
+        """
         target = self.journal.position
-        self._wanted.set()
-        self.journal.rolled.set()
-        with self._shipped:
-            return self._shipped.wait_for(lambda: self.position >= target or not self._thread.is_alive(), timeout_s)
+        # After a fork the thread is the parent's, and so is whoever holds the lock.
+        if self._thread.is_alive() and not self._offline:
+            self._wanted = True
+            self.journal.rolled.set()
+            with self._shipped:
+                self._shipped.wait_for(lambda: self.position >= target or not self._thread.is_alive(), timeout_s)
+        return self.position >= target and not self._offline
 
     def finish(self, timeout_s: float) -> bool:
-        """Ship the rest, with the end record in it, and delete the journal; tell whether that came to pass in time.
+        """Ship the rest up to the end record and delete the journal; tell whether that came to pass in time.
 
-        Where it did not, the thread goes on for as long as the process lives, and the journal stays for the next one.
+        It waits for the end record too, which another thread may be about to write. Where it did not come to pass, the
+        thread goes on for as long as the process lives, and the journal stays for the next one.
         """
         self._closing = True
         self.journal.rolled.set()
-        self._thread.join(timeout_s)
+        if not self.journal.interrupted():
+            self._thread.join(timeout_s)
         return not self._thread.is_alive() and self.problem is None and not self._offline
 
     # ---- in the thread
@@ -88,8 +97,8 @@ class Shipper:
     def _work(self) -> None:
         while True:
             self.journal.rolled.wait(self._pause_s())
-            self.journal.rolled.clear()
-            closing = self._closing
+            # Only behind the end record nothing more can come: what came later would be deleted unseen.
+            closing = self._closing and self.journal.closed
             self.journal.prepare()
             self._beat()
             if self._attempt(closing=closing) and closing:
@@ -99,14 +108,15 @@ class Shipper:
 
     def _pause_s(self) -> float:
         if not self._failures:
-            return self._interval_s
-        longest = 1.0 if self._closing or self._wanted.is_set() else LONGEST_PAUSE_SECONDS
+            return max(self._interval_s, SHORTEST_PAUSE_SECONDS)
+        longest = 1.0 if self._closing or self._wanted else LONGEST_PAUSE_SECONDS
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         return min(longest, self._interval_s + 0.25 * 2.0 ** min(self._failures, 10)) * jitter
 
     def _beat(self) -> None:
         """Show that the writer is alive when it has nothing else to say."""
-        if time.monotonic() - self._last_shipment > HEARTBEAT_SECONDS and self.journal.position <= self.position:
+        silent = time.monotonic() - self._last_shipment > HEARTBEAT_SECONDS
+        if silent and self.journal.position <= self.position and not self.journal.closed:
             try:
                 self.journal.record(RecordKind.HEARTBEAT, {})
             except (OSError, TracklibError) as error:
@@ -114,20 +124,18 @@ class Shipper:
 
     def _attempt(self, *, closing: bool) -> bool:
         """Try to ship everything; tell whether there is nothing left to do."""
-        if self._offline:
-            self._sync()
-            if closing:
-                self.journal.close(delete=False)
-            return True
         try:
-            self._ship(closing=closing)
+            if self._offline:
+                self._keep(closing=closing)
+            else:
+                self._ship(closing=closing)
         except Exception as error:  # noqa: BLE001 - whatever it was, the journal keeps the data and the training goes on
             self._failed(error)
             return False
         if self._failures:
             _log.warning("run %s: the store can be reached again; nothing was lost", self.journal.run)
         self._failures, self.problem = 0, None
-        self._wanted.clear()
+        self._wanted = False
         with self._shipped:
             self._shipped.notify_all()
         return True
@@ -142,6 +150,11 @@ class Shipper:
                 self.journal.directory,
                 error,
             )
+
+    def _keep(self, *, closing: bool) -> None:
+        self._sync()
+        if closing:
+            self.journal.close(delete=False)
 
     def _ship(self, *, closing: bool) -> None:
         from tracklib.recording.reader import SegmentReader, ship_stretch
@@ -169,6 +182,8 @@ class Shipper:
                 raise StoreError(f"{store!r} took nothing of {segment.path} from {before} on ({decoded.damaged=})")
         self._last_shipment = time.monotonic()
         self.journal.forget(self.position, KEEP_BYTES)
+        current = self.journal.current.info.segment
+        self._readers = {number: reader for number, reader in self._readers.items() if number == current}
         if closing:
             store.close()
             self.journal.close(delete=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         Summary,
     )
 
-__all__ = ["SCHEMES", "RunQuery", "Store", "default_uri", "open_store"]
+__all__ = ["SCHEMES", "RunQuery", "Store", "default_uri", "is_next", "open_store"]
 
 SCHEMES: dict[str, str] = {
     "sqlite": "tracklib.stores.sqlite:SqliteStore",
@@ -187,6 +187,11 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of files and connections. Twice is harmless."""
+
+
+def is_next(batch: Batch, position: int) -> bool:
+    """Tell whether a store that is at `position` of a writer takes this batch of it; see `Store.append`."""
+    return batch.end > position and (batch.start == position or (batch.after_gap and batch.start > position))
 
 
 def default_uri(directory: Path) -> str:

@@ -25,7 +25,7 @@ from tracklib.model import (
     WriterInfo,
     new_id,
 )
-from tracklib.stores.fold import dump, ensure_experiment
+from tracklib.stores.fold import dump, ensure_project
 from tracklib.values import restore
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ def _experiment(row: dict[str, Any]) -> Experiment:
 
 def put_experiment(connection: sqlite3.Connection, experiment: Experiment) -> None:
     """Create or replace an experiment, and its project if it is missing."""
-    ensure_experiment(connection, experiment.project, experiment.name, experiment.created_at)
     row = {**asdict(experiment), "tags": dump(experiment.tags), "status": str(experiment.status)}
-    found = connection.execute("SELECT id FROM project WHERE name = ?", (row.pop("project"),)).fetchone()
-    _upsert(connection, "experiment", {**row, "project_id": found[0]}, ("project_id", "name"))
+    row["id"] = row["id"] or new_id()
+    row["project_id"] = ensure_project(connection, row.pop("project"), experiment.created_at).id
+    _upsert(connection, "experiment", row, ("project_id", "name"))
 
 
 def _upsert(connection: sqlite3.Connection, table: str, row: dict[str, Any], unique: tuple[str, ...]) -> None:
@@ -207,8 +207,8 @@ def _run(connection: sqlite3.Connection, row: dict[str, Any], *, whole: bool) ->
     documents, packages = json.loads(row.pop("source_documents")), row.pop("packages")
     source, environment = json.loads(row["source"]), json.loads(row["environment"])
     if whole:
-        source.update({name: _document(connection, key) for name, key in documents.items()})
-        if "untracked" in source:
+        source.update({name: _document(connection, key) for name, key in documents.items() if key})
+        if documents.get("untracked"):
             source["untracked"] = json.loads(source["untracked"])
         if packages:
             environment["packages"] = json.loads(_document(connection, packages))
@@ -217,7 +217,8 @@ def _run(connection: sqlite3.Connection, row: dict[str, Any], *, whole: bool) ->
     heartbeat = max((writer.heartbeat_at for writer in writers), default=None)
     duration = row["duration"]
     if row["end_time"] is None and heartbeat is not None:
-        duration = (duration or 0.0) + max(0.0, heartbeat - max(writer.started_at for writer in writers))
+        began = max((writer.started_at for writer in writers if writer.primary), default=heartbeat)
+        duration = (duration or 0.0) + max(0.0, heartbeat - began)
     changes = {
         "status": RunStatus(row["status"]),
         "params": restore(json.loads(row["params"])),

@@ -16,7 +16,7 @@ import zstandard
 from tracklib.errors import CorruptData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,13 +42,13 @@ _LEVEL = 3
 
 
 class ColumnGroup(NamedTuple):
-    """Points of the same series logged together, as a store knows them.
+    """Points of the same series logged together, as a store knows them; or points of many series logged one at a time.
 
     Attributes:
-        series: `(k,)` int64, ids of the series.
+        series: `(k,)` int64, ids of the series. Scattered points: `(n,)`, the series of each.
         steps: `(n,)` int64.
         times: `(n,)` float64.
-        values: `(n, k)` float64.
+        values: `(n, k)` float64. Scattered points: `(n,)`.
         order: `(n,)` int64, the place of each row among all rows that arrived together.
     """
 
@@ -57,6 +57,11 @@ class ColumnGroup(NamedTuple):
     times: NDArray[np.float64]
     values: NDArray[np.float64]
     order: NDArray[np.int64]
+
+    @property
+    def scattered(self) -> bool:
+        """Whether each row is one point of a series of its own."""
+        return self.values.ndim == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +118,11 @@ def encode_batch(groups: Sequence[ColumnGroup]) -> bytes:
 
     Inside: the number m of head words; m head words (number of groups; rows and series of each; ids of all series),
     as differences and shuffled; then of each group steps, times, order and the values of one series after the other.
+    Scattered points are a group of 0 series: the head has the id of each point's series instead.
     """
     head = [len(groups)]
     for group in groups:
-        head += [len(group.steps), len(group.series)]
+        head += [len(group.steps), 0 if group.scattered else len(group.series)]
     words = np.concatenate([np.array(head, dtype=np.int64), *[group.series for group in groups]])
     parts = [np.array([len(words)], dtype="<i8").tobytes(), _shuffled(_differences(words))]
     for group in groups:
@@ -153,11 +159,14 @@ def _decode_batch(raw: bytes) -> list[ColumnGroup]:
     words = np.cumsum(take(int(np.frombuffer(raw, "<i8", 1)[0])), dtype=np.int64)
     count = int(words[0])
     shapes = words[1 : 1 + 2 * count].reshape(count, 2)
-    names = np.split(words[1 + 2 * count :], np.cumsum(shapes[:, 1])[:-1])
+    lengths = np.where(shapes[:, 1] == 0, shapes[:, 0], shapes[:, 1])
+    names = np.split(words[1 + 2 * count :], np.cumsum(lengths)[:-1])
     groups = []
     for (rows, width), series in zip(shapes.tolist(), names, strict=True):
         steps, times, order = (np.cumsum(take(rows), dtype=np.int64) for _ in range(3))
-        values = take(rows * width).view(np.float64).reshape(width, rows).T
+        values = take(rows * (width or 1)).view(np.float64)
+        if width:
+            values = values.reshape(width, rows).T
         groups.append(ColumnGroup(series, steps, times.view(np.float64), values, order))
     return groups
 
@@ -169,11 +178,14 @@ def merge_groups(batches: Iterable[Sequence[ColumnGroup]]) -> list[MergedColumns
     """
     gathered: dict[bytes, list[ColumnGroup]] = {}
     before = 0
+    scattered: list[ColumnGroup] = []
     for groups in batches:
         for group in groups:
-            key = group.series.tobytes()
-            gathered.setdefault(key, []).append(group._replace(order=group.order + before))
+            placed = group._replace(order=group.order + before)
+            (scattered if group.scattered else gathered.setdefault(group.series.tobytes(), [])).append(placed)
         before += sum(len(group.steps) for group in groups)
+    for group in _by_series(scattered):
+        gathered.setdefault(group.series.tobytes(), []).append(group)
     joined = [_joined(groups) for groups in gathered.values()]
     if len(joined) == 1:
         return [_in_order(joined[0])]
@@ -186,6 +198,19 @@ def merge_groups(batches: Iterable[Sequence[ColumnGroup]]) -> list[MergedColumns
     ]
     shared = [_merged_series(series, joined) for series, count in homes.items() if count > 1]
     return [columns for columns in merged if columns.series] + shared
+
+
+def _by_series(scattered: list[ColumnGroup]) -> Iterator[ColumnGroup]:
+    """Yield a group of its own for each series of scattered points."""
+    if not scattered:
+        return
+    columns = [np.concatenate(column) for column in zip(*scattered, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    series, steps, times, values, places = (column[order] for column in columns)
+    starts = np.flatnonzero(np.diff(series, prepend=series[0] - 1))
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(series)], strict=True):
+        part = slice(start, end)
+        yield ColumnGroup(series[start : start + 1], steps[part], times[part], values[part, None], places[part])
 
 
 def _joined(groups: list[ColumnGroup]) -> ColumnGroup:

@@ -164,6 +164,8 @@ class SqliteFile:
                 migrate(connection)
             connection.execute("COMMIT")
         connection.execute("PRAGMA synchronous = NORMAL")
+        # The pages of batches are written again and again as batches come and go: a longer log saves most of that.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
 
     def _check_head(self, head: bytes) -> None:
         if not head:

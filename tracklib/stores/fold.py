@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Final
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracklib.model import ExperimentStatus, RecordKind, RunStatus, flatten_params, new_id
+from tracklib.values import restore
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from tracklib.model import Record
+    from tracklib.records import Batch, Record
 
-__all__ = ["apply_record", "dump", "ensure_experiment", "ensure_run", "ensure_writer"]
+__all__ = ["WriterRow", "add_writer", "apply_record", "dump", "ensure_experiment", "ensure_project", "find_writer"]
 
 RECOVERED: Final = {"project": "recovered", "experiment": "default"}
 """Where a run goes whose first record was lost."""
 
-_KEPT: Final = frozenset({RecordKind.CONSOLE, RecordKind.MESSAGE, RecordKind.PARAMS, RecordKind.TAGS, RecordKind.NOTES})
+_KEPT: Final = frozenset(
+    {RecordKind.CONSOLE, RecordKind.MESSAGE, RecordKind.PARAMS, RecordKind.TAGS, RecordKind.NOTES, RecordKind.NAME}
+)
 """Kinds that are also kept as events: output, and the history of what can change."""
+
+
+class WriterRow(NamedTuple):
+    """A writer as the tables know it.
+
+    Attributes:
+        run: Key of its run.
+        key: Its own key.
+        position: How far the store is in its journal.
+    """
+
+    run: int
+    key: int
+    position: int
 
 
 def dump(value: Any) -> str:
@@ -28,15 +46,27 @@ def dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def ensure_experiment(connection: sqlite3.Connection, project: str, experiment: str, at: float) -> str:
-    """Return the id of an experiment, making it and its project if they are missing."""
+class ProjectRow(NamedTuple):
+    """A project as the tables know it: its id, and what its experiments are made with."""
+
+    id: str
+    defaults: dict[str, Any]
+
+
+def ensure_project(connection: sqlite3.Connection, project: str, at: float) -> ProjectRow:
+    """Return a project, making it if it is missing."""
     connection.execute(
         "INSERT INTO project (id, name, description, owner, team, tags, settings, created_at, updated_at)"
         " VALUES (?, ?, '', '', '', '{}', '{}', ?, ?) ON CONFLICT (name) DO NOTHING",
         (new_id(at), project, at, at),
     )
     key, settings = connection.execute("SELECT id, settings FROM project WHERE name = ?", (project,)).fetchone()
-    defaults = json.loads(settings).get("experiment_defaults", {})
+    return ProjectRow(key, json.loads(settings).get("experiment_defaults", {}))
+
+
+def ensure_experiment(connection: sqlite3.Connection, project: str, experiment: str, at: float) -> str:
+    """Return the id of an experiment, making it and its project if they are missing."""
+    key, defaults = ensure_project(connection, project, at)
     connection.execute(
         "INSERT INTO experiment (id, project_id, name, description, hypothesis, status, tags, created_by,"
         " created_at, updated_at)"
@@ -59,7 +89,29 @@ def ensure_experiment(connection: sqlite3.Connection, project: str, experiment: 
     return str(row[0])
 
 
-def ensure_run(connection: sqlite3.Connection, run: str, start: dict[str, Any], at: float) -> int:
+def find_writer(connection: sqlite3.Connection, run: str, writer: str) -> WriterRow | None:
+    """Return the writer of this name of the run of this id; None if there is none."""
+    row = connection.execute(
+        "SELECT run_key, writer.key, position FROM run JOIN writer ON run_key = run.key WHERE id = ? AND writer = ?",
+        (run, writer),
+    ).fetchone()
+    return WriterRow(*row) if row else None
+
+
+def add_writer(connection: sqlite3.Connection, batch: Batch) -> WriterRow:
+    """Make the writer whose first batch this is, and its run if that is new."""
+    start = next((record for record in batch.records if record.kind == RecordKind.START), None)
+    began = start.time if start else batch.time
+    run = _ensure_run(connection, batch.run, start.data if start else {}, began)
+    cursor = connection.execute(
+        "INSERT INTO writer (run_key, writer, rank, host, pid, spool, position, summarised, status, started_at,"
+        " heartbeat_at, is_primary, dropped) VALUES (?, ?, 0, '', 0, '', 0, 0, ?, ?, ?, 1, '{}')",
+        (run, batch.writer, RunStatus.RUNNING, began, batch.time),
+    )
+    return WriterRow(run, int(cursor.lastrowid or 0), 0)
+
+
+def _ensure_run(connection: sqlite3.Connection, run: str, start: dict[str, Any], at: float) -> int:
     """Return the key of a run, making it by its start record if it is missing."""
     row = connection.execute("SELECT key FROM run WHERE id = ?", (run,)).fetchone()
     if row:
@@ -82,21 +134,6 @@ def ensure_run(connection: sqlite3.Connection, run: str, start: dict[str, Any], 
         ),
     )
     return int(cursor.lastrowid or 0)
-
-
-def ensure_writer(connection: sqlite3.Connection, run: int, writer: str, at: float) -> tuple[int, int]:
-    """Return key and position of a writer, making it if it is new."""
-    row = connection.execute(
-        "SELECT key, position FROM writer WHERE run_key = ? AND writer = ?", (run, writer)
-    ).fetchone()
-    if row:
-        return int(row[0]), int(row[1])
-    cursor = connection.execute(
-        "INSERT INTO writer (run_key, writer, rank, host, pid, spool, position, summarised, status, started_at,"
-        " heartbeat_at, is_primary, dropped) VALUES (?, ?, 0, '', 0, '', 0, 0, ?, ?, ?, 1, '{}')",
-        (run, writer, RunStatus.RUNNING, at, at),
-    )
-    return int(cursor.lastrowid or 0), 0
 
 
 def apply_record(connection: sqlite3.Connection, run: int, writer: tuple[int, str], record: Record) -> None:
@@ -132,13 +169,17 @@ def _start(connection: sqlite3.Connection, run: int, writer: int, record: Record
             writer,
         ),
     )
-    if not primary or _superseded(connection, run, writer):
+    if not primary:
         return
     connection.execute(
-        "UPDATE run SET status = ?, reason = '', end_time = NULL, error = 'null',"
-        " start_time = min(coalesce(start_time, ?2), ?2), hostname = ? WHERE key = ?",
-        (RunStatus.RUNNING, record.time, data.get("host", ""), run),
+        "UPDATE run SET start_time = min(start_time, ?1), created_at = min(created_at, ?1) WHERE key = ?2",
+        (record.time, run),
     )
+    if not _superseded(connection, run, writer):
+        connection.execute(
+            "UPDATE run SET status = ?, reason = '', end_time = NULL, error = 'null', hostname = ? WHERE key = ?",
+            (RunStatus.RUNNING, data.get("host", ""), run),
+        )
 
 
 def _end(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
@@ -146,21 +187,16 @@ def _end(connection: sqlite3.Connection, run: int, writer: int, record: Record) 
     status = RunStatus(data.get("status", RunStatus.COMPLETED))
     connection.execute("UPDATE writer SET status = ? WHERE key = ?", (status, writer))
     primary = connection.execute("SELECT is_primary FROM writer WHERE key = ?", (writer,)).fetchone()[0]
-    if not primary or _superseded(connection, run, writer):
+    if not primary:
         return
     end = float(data.get("end_time") or record.time)
-    connection.execute(
-        "UPDATE run SET status = ?, reason = ?, end_time = ?, error = ?,"
-        " duration = coalesce(duration, 0) + ? WHERE key = ?",
-        (
-            status,
-            data.get("reason", ""),
-            end,
-            dump(data.get("error")),
-            _seconds(connection, writer, end, data.get("duration")),
-            run,
-        ),
-    )
+    seconds = _seconds(connection, writer, end, data.get("duration"))
+    connection.execute("UPDATE run SET duration = coalesce(duration, 0) + ? WHERE key = ?", (seconds, run))
+    if not _superseded(connection, run, writer):
+        connection.execute(
+            "UPDATE run SET status = ?, reason = ?, end_time = ?, error = ? WHERE key = ?",
+            (status, data.get("reason", ""), end, dump(data.get("error")), run),
+        )
 
 
 def _superseded(connection: sqlite3.Connection, run: int, writer: int) -> bool:
@@ -173,6 +209,17 @@ def _superseded(connection: sqlite3.Connection, run: int, writer: int) -> bool:
     return row is not None
 
 
+def _told(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> list[dict[str, Any]]:
+    """Return what is to be applied for a record: its data, or all that was told of its kind, by time, if it is late."""
+    if not _superseded(connection, run, writer):
+        return [record.data]
+    rows = connection.execute(
+        "SELECT time, data FROM event WHERE run_key = ? AND kind = ? ORDER BY id", (run, record.kind)
+    )
+    told = [(time, json.loads(data)) for time, data in rows]
+    return [data for _, data in sorted([*told, (record.time, record.data)], key=lambda pair: pair[0])]
+
+
 def _seconds(connection: sqlite3.Connection, writer: int, end: float, measured: float | None) -> float:
     """Return how long a writer ran: as it measured itself, else by the wall clock."""
     if measured is not None:
@@ -181,9 +228,10 @@ def _seconds(connection: sqlite3.Connection, writer: int, end: float, measured: 
     return max(0.0, end - float(started))
 
 
-def _params(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
-    stored = json.loads(connection.execute("SELECT params FROM run WHERE key = ?", (run,)).fetchone()[0])
-    merged = _merged(stored, record.data["params"])
+def _params(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    merged = _read_column(connection, run, "params")
+    for data in _told(connection, run, writer, record):
+        merged = _merged(merged, data["params"])
     connection.execute("UPDATE run SET params = ? WHERE key = ?", (dump(merged), run))
     connection.execute("DELETE FROM param WHERE run_key = ?", (run,))
     connection.executemany(
@@ -211,9 +259,9 @@ def _param_columns(value: Any) -> tuple[str, float | None]:
         return dump(value), None if value is None else float(value)
     if isinstance(value, (int, float)):
         return dump(value), _as_real(value)
-    if isinstance(value, dict) and value.keys() == {"$float"}:
-        number = float(value["$float"])
-        return value["$float"], None if number != number else number  # noqa: PLR0124 - NaN, which SQLite cannot compare
+    number = restore(value)
+    if isinstance(number, float):
+        return value["$float"], None if math.isnan(number) else number
     return value if isinstance(value, str) else dump(value), None
 
 
@@ -224,43 +272,50 @@ def _as_real(value: float) -> float | None:
         return None
 
 
-def _tags(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
-    for name, value in record.data["tags"].items():
+def _tags(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    changes = [change for data in _told(connection, run, writer, record) for change in data["tags"].items()]
+    for name, value in changes:
         if value is None:
             connection.execute("DELETE FROM tag WHERE run_key = ? AND name = ?", (run, name))
         else:
             connection.execute("INSERT OR REPLACE INTO tag (run_key, name, value) VALUES (?, ?, ?)", (run, name, value))
 
 
-def _notes(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
-    connection.execute("UPDATE run SET notes = ? WHERE key = ?", (record.data["text"], run))
+def _notes(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    text = _told(connection, run, writer, record)[-1]["text"]
+    connection.execute("UPDATE run SET notes = ? WHERE key = ?", (text, run))
 
 
-def _name(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
-    connection.execute("UPDATE run SET name = ? WHERE key = ?", (record.data["name"], run))
+def _name(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    name = _told(connection, run, writer, record)[-1]["name"]
+    connection.execute("UPDATE run SET name = ? WHERE key = ?", (name, run))
 
 
-def _source(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+def _source(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
     data = dict(record.data)
-    documents = {name: _document(connection, data.pop(name)) for name in ("diff", "untracked") if data.get(name)}
-    _merge_column(connection, run, "source", data)
-    _merge_column(connection, run, "source_documents", documents)
+    # What is empty is kept as such: a working tree that is clean now may have been dirty before.
+    texts = {name: data.pop(name) for name in ("diff", "untracked") if name in data}
+    documents: dict[str, Any] = {name: _document(connection, text) if text else None for name, text in texts.items()}
+    late = _superseded(connection, run, writer)
+    source = _merge_column(connection, run, "source", data, late=late)
+    _merge_column(connection, run, "source_documents", documents, late=late)
     connection.execute(
-        "UPDATE run SET git_commit = coalesce(?, git_commit), git_branch = coalesce(?, git_branch) WHERE key = ?",
-        (data.get("commit"), data.get("branch"), run),
+        "UPDATE run SET git_commit = ?, git_branch = ? WHERE key = ?", (source.get("commit"), source.get("branch"), run)
     )
 
 
-def _environment(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
+def _environment(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
     data = dict(record.data)
-    packages = data.pop("packages", None)
-    if packages:
-        connection.execute("UPDATE run SET packages = ? WHERE key = ?", (_document(connection, packages), run))
-    _merge_column(connection, run, "environment", data)
+    late = _superseded(connection, run, writer)
+    if "packages" in data:
+        packages = _document(connection, data.pop("packages"))
+        column = "coalesce(packages, ?)" if late else "?"
+        connection.execute(f"UPDATE run SET packages = {column} WHERE key = ?", (packages, run))  # noqa: S608 - our own words
+    _merge_column(connection, run, "environment", data, late=late)
 
 
-def _resources(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
-    _merge_column(connection, run, "resources", record.data)
+def _resources(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    _merge_column(connection, run, "resources", record.data, late=_superseded(connection, run, writer))
 
 
 def _dropped(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
@@ -301,9 +356,20 @@ def _nothing(_connection: sqlite3.Connection, _run: int, _writer: int, _record: 
     """Console lines, messages and heartbeats change no table but their own."""
 
 
-def _merge_column(connection: sqlite3.Connection, run: int, column: str, data: dict[str, Any]) -> None:
-    stored = json.loads(connection.execute(f"SELECT {column} FROM run WHERE key = ?", (run,)).fetchone()[0])  # noqa: S608 - our own names
-    connection.execute(f"UPDATE run SET {column} = ? WHERE key = ?", (dump({**stored, **data}), run))  # noqa: S608 - as above
+def _read_column(connection: sqlite3.Connection, run: int, column: str) -> dict[str, Any]:
+    row = connection.execute(f"SELECT {column} FROM run WHERE key = ?", (run,)).fetchone()  # noqa: S608 - our own names
+    data: dict[str, Any] = json.loads(row[0])
+    return data
+
+
+def _merge_column(
+    connection: sqlite3.Connection, run: int, column: str, data: dict[str, Any], *, late: bool
+) -> dict[str, Any]:
+    """Put fields over those that are there, or under them where they come late; return the result."""
+    stored = _read_column(connection, run, column)
+    merged = {**data, **stored} if late else {**stored, **data}
+    connection.execute(f"UPDATE run SET {column} = ? WHERE key = ?", (dump(merged), run))  # noqa: S608 - our own names
+    return merged
 
 
 def _document(connection: sqlite3.Connection, content: Any) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tracklib.model import PointGroup
+    from tracklib.records import Batch, PointGroup, ScatteredPoints
 
 __all__ = ["add_points", "read_series", "read_summaries", "seal", "series_ids"]
 
@@ -71,18 +71,18 @@ def series_ids(connection: sqlite3.Connection, run: int, names: Iterable[str], k
             known[name] = cursor.fetchone()[0]
 
 
-def add_points(
-    connection: sqlite3.Connection, writer: int, groups: Sequence[PointGroup], known: dict[str, int], *, final: bool
-) -> None:
+def add_points(connection: sqlite3.Connection, writer: int, batch: Batch, known: dict[str, int]) -> None:
     """Keep the points of one flush, as a batch or, where they are many or the last ones, as chunks."""
-    columns = [_columns(group, known) for group in groups]
-    rows = sum(len(group.steps) for group in columns)
+    columns = [_columns(group, known) for group in batch.groups]
+    if batch.scattered:
+        columns.append(_scattered(batch.scattered, known))
+    rows = sum(map(_depth, columns))
     points = sum(group.values.size for group in columns)
     waiting, waiting_rows, waiting_points = connection.execute(
         "SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(points), 0) FROM batch WHERE writer_key = ?", (writer,)
     ).fetchone()
     full = waiting >= SEAL_BATCHES or waiting_rows + rows >= SEAL_ROWS or waiting_points + points >= SEAL_POINTS
-    if final or full or rows >= DIRECT_ROWS:
+    if batch.final or full or rows >= DIRECT_ROWS:
         seal(connection, writer, columns)
     elif columns:
         cursor = connection.execute(
@@ -98,6 +98,16 @@ def _columns(group: PointGroup, known: dict[str, int]) -> ColumnGroup:
     return ColumnGroup(series, group.steps, group.times, group.values, group.order)
 
 
+def _depth(group: ColumnGroup) -> int:
+    """Return how many points a series of the group has: what a chunk of it would hold."""
+    return -(-len(group.steps) // len(np.unique(group.series))) if group.scattered else len(group.steps)
+
+
+def _scattered(points: ScatteredPoints, known: dict[str, int]) -> ColumnGroup:
+    series = np.array([known[name] for name in points.names], dtype=np.int64)[points.which]
+    return ColumnGroup(series, points.steps, points.times, points.values, points.order)
+
+
 def seal(connection: sqlite3.Connection, writer: int, columns: Sequence[ColumnGroup] = ()) -> None:
     """Turn the batches of a writer, and `columns` behind them, into chunks, and bring the summaries up to date."""
     rows = connection.execute("SELECT id, data FROM batch WHERE writer_key = ? ORDER BY id", (writer,)).fetchall()
@@ -108,6 +118,8 @@ def seal(connection: sqlite3.Connection, writer: int, columns: Sequence[ColumnGr
     for merged in merge_groups([*batches, columns]):
         _write_chunks(connection, writer, merged)
     connection.execute("DELETE FROM batch WHERE writer_key = ?", (writer,))
+    # Ids of deleted rows are given out again.
+    connection.execute("UPDATE writer SET summarised = 0 WHERE key = ?", (writer,))
 
 
 def _write_chunks(connection: sqlite3.Connection, writer: int, merged: MergedColumns) -> None:
@@ -133,7 +145,7 @@ def _write_chunks(connection: sqlite3.Connection, writer: int, merged: MergedCol
 def _statistics(values: NDArray[np.float64]) -> list[tuple[int, float, float | None, float | None]]:
     """Return for each column how many values are NaN, and sum, min and max of the others."""
     missing = np.isnan(values)
-    with np.errstate(invalid="ignore"):  # ∞ - ∞ is NaN, and that is the truth about such a sum.
+    with np.errstate(invalid="ignore", over="ignore"):  # ∞ - ∞ is NaN, and that is the truth about such a sum.
         sums = np.where(missing, 0.0, values).sum(axis=0)
     lows = np.where(missing, np.inf, values).min(axis=0)
     highs = np.where(missing, -np.inf, values).max(axis=0)
@@ -170,20 +182,44 @@ def _summarise(connection: sqlite3.Connection, batches: Sequence[Sequence[Column
 
 def _summary_rows(groups: Sequence[ColumnGroup]) -> Iterable[tuple[Any, ...]]:
     """Return the arguments of `_UPDATE`, so ordered that of several points at the highest step the last one wins."""
-    last_rows = [
-        (len(group.steps) - 1 - int(group.steps[::-1].argmax()), group) for group in groups if len(group.steps)
-    ]
-    for row, group in sorted(last_rows, key=lambda pair: int(pair[1].order[pair[0]])):
-        count, first, last, time = (
-            len(group.steps),
-            int(group.steps.min()),
-            int(group.steps[row]),
-            float(group.times[row]),
-        )
-        statistics = _statistics(group.values)
-        finals = group.values[row].tolist()
-        for series, (missing, total, low, high), final in zip(group.series.tolist(), statistics, finals, strict=True):
-            yield series, count, missing, total, low, high, first, last, final, time
+    rows = [row for group in groups if len(group.steps) for row in _of_group(group)]
+    return (row for _, row in sorted(rows, key=lambda pair: pair[0]))
+
+
+def _of_group(group: ColumnGroup) -> Iterable[tuple[int, tuple[Any, ...]]]:
+    """Yield for each series of a group the place of its last point, and its row."""
+    if group.scattered:
+        yield from _of_scattered(group)
+        return
+    last = len(group.steps) - 1 - int(group.steps[::-1].argmax())
+    place, count, time = int(group.order[last]), len(group.steps), float(group.times[last])
+    first_step, last_step = int(group.steps.min()), int(group.steps[last])
+    finals = group.values[last].tolist()
+    for series, (missing, total, low, high), final in zip(
+        group.series.tolist(), _statistics(group.values), finals, strict=True
+    ):
+        yield place, (series, count, missing, total, low, high, first_step, last_step, final, time)
+
+
+def _of_scattered(group: ColumnGroup) -> Iterable[tuple[int, tuple[Any, ...]]]:
+    """Do the same for points of many series at once: sorted by series, step and arrival, each has its last one last."""
+    order = np.lexsort((group.order, group.steps, group.series))
+    series, steps, values = group.series[order], group.steps[order], group.values[order]
+    starts = np.flatnonzero(np.diff(series, prepend=series[0] - 1))
+    ends = np.append(starts[1:], len(series)) - 1
+    missing = np.isnan(values)
+    counts, nans = ends - starts + 1, np.add.reduceat(missing.astype(np.int64), starts)
+    with np.errstate(invalid="ignore", over="ignore"):  # As in `_statistics`.
+        sums = np.add.reduceat(np.where(missing, 0.0, values), starts)
+    lows = np.minimum.reduceat(np.where(missing, np.inf, values), starts)
+    highs = np.maximum.reduceat(np.where(missing, -np.inf, values), starts)
+    columns = (counts, nans, sums, lows, highs, steps[starts], steps[ends], values[ends], group.times[order][ends])
+    places = group.order[order][ends].tolist()
+    for place, name, row in zip(
+        places, series[starts].tolist(), zip(*(c.tolist() for c in columns), strict=True), strict=True
+    ):
+        count, empty, total, low, high, *rest = row
+        yield place, (name, count, empty, total, *((None, None) if count == empty else (low, high)), *rest)
 
 
 def read_summaries(connection: sqlite3.Connection, runs: dict[int, str]) -> dict[str, dict[str, Summary]]:
@@ -281,9 +317,25 @@ def _sealed(connection: sqlite3.Connection, series: int, writer: int) -> Iterabl
 
 def _recent(connection: sqlite3.Connection, series: int, writer: int) -> Iterable[SeriesPoints]:
     rows = connection.execute("SELECT data FROM batch WHERE writer_key = ? ORDER BY id", (writer,))
-    for merged in merge_groups([decode_batch(data) for (data,) in rows]):
-        if series in merged.series:
-            yield SeriesPoints(merged.steps, merged.times, merged.values[:, merged.series.index(series)])
+    for (data,) in rows:
+        found = [part for group in decode_batch(data) if (part := _of_series(group, series)) is not None]
+        if len(found) == 1:
+            yield found[0][0]
+        elif found:
+            columns = (np.concatenate(column) for column in zip(*(points for points, _ in found), strict=True))
+            order = np.argsort(np.concatenate([places for _, places in found]))
+            steps, times, values = (column[order] for column in columns)
+            yield SeriesPoints(steps, times, values)
+
+
+def _of_series(group: ColumnGroup, series: int) -> tuple[SeriesPoints, NDArray[np.int64]] | None:
+    """Return a group's points of one series, and their places in the batch."""
+    chosen = np.flatnonzero(group.series == series)
+    if not len(chosen):
+        return None
+    if group.scattered:
+        return SeriesPoints(group.steps[chosen], group.times[chosen], group.values[chosen]), group.order[chosen]
+    return SeriesPoints(group.steps, group.times, group.values[:, chosen[0]]), group.order
 
 
 def _by_step(points: SeriesPoints, *, every: bool) -> SeriesPoints:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tracklib.errors import ConfigError, NotFound
-from tracklib.records import RecordKind
-from tracklib.stores.base import RunQuery, Store
+from tracklib.stores.base import RunQuery, Store, is_next
 from tracklib.stores.connection import SqliteFile
 
 if TYPE_CHECKING:
@@ -75,29 +74,31 @@ class SqliteStore(Store):
         self._file.check()
 
     def position(self, run: str, writer: str) -> int:  # noqa: D102
-        with self._file.writing() as connection:
-            row = connection.execute(
-                "SELECT position FROM writer JOIN run ON run.key = run_key WHERE run.id = ? AND writer = ?",
-                (run, writer),
-            ).fetchone()
-        return int(row[0]) if row else 0
+        from tracklib.stores.fold import find_writer
+
+        try:
+            with self._file.reading() as connection:
+                found = find_writer(connection, run, writer)
+        except NotFound:  # There is no file yet.
+            found = None
+        return found.position if found else 0
 
     def append(self, batch: Batch) -> int:  # noqa: D102
         from tracklib.stores import points
-        from tracklib.stores.fold import apply_record, ensure_run, ensure_writer
+        from tracklib.stores.fold import add_writer, apply_record, find_writer
 
         with self._file.writing() as connection:
             self._forget_stale()
-            start = next((record.data for record in batch.records if record.kind == RecordKind.START), {})
-            run = ensure_run(connection, batch.run, start, batch.time)
-            writer, position = ensure_writer(connection, run, batch.writer, batch.time)
-            if batch.end <= position or (batch.start != position and not batch.after_gap):
+            found = find_writer(connection, batch.run, batch.writer)
+            position = found.position if found else 0
+            if not is_next(batch, position):
                 return position
+            run, writer, _ = found or add_writer(connection, batch)
             known = self._series.setdefault(run, {})
-            points.series_ids(connection, run, (name for group in batch.groups for name in group.names), known)
+            points.series_ids(connection, run, batch.names, known)
             for record in batch.records:
                 apply_record(connection, run, (writer, batch.writer), record)
-            points.add_points(connection, writer, batch.groups, known, final=batch.final)
+            points.add_points(connection, writer, batch, known)
             connection.execute(
                 "UPDATE writer SET position = ?, heartbeat_at = max(heartbeat_at, ?) WHERE key = ?",
                 (batch.end, batch.time, writer),

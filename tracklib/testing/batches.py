@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracklib.records import Batch, PointGroup, Record, RecordKind, new_id
+from tracklib.records import Batch, PointGroup, Record, RecordKind, ScatteredPoints, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from tracklib.stores.base import Store
 
-__all__ = ["EPOCH", "WriterScript", "points"]
+    Part = Record | PointGroup | ScatteredPoints
+
+__all__ = ["EPOCH", "WriterScript", "points", "scattered", "ship"]
 
 EPOCH = 1_700_000_000.0
 """When the first batch of a `WriterScript` is written by default, in seconds since the Unix epoch (UTC)."""
@@ -55,6 +57,29 @@ def points(
     )
 
 
+def scattered(calls: Sequence[tuple[str, int, float]], *, order: Sequence[int] | None = None) -> ScatteredPoints:
+    """Return calls that logged one name each.
+
+    Args:
+        calls: Name, step and value of each; the times are one a second from `EPOCH` on.
+        order: The place of each call among all calls of its batch; by default they are the first ones.
+
+    Example:
+        >>> few = scattered([("loss", 0, 0.5), ("lr", 0, 0.1), ("loss", 1, 0.25)])
+        >>> few.names, few.which.tolist()
+        (('loss', 'lr'), [0, 1, 0])
+    """
+    names = tuple(dict.fromkeys(name for name, _, _ in calls))
+    return ScatteredPoints(
+        names,
+        np.array([names.index(name) for name, _, _ in calls], dtype=np.int64),
+        np.array([step for _, step, _ in calls], dtype=np.int64),
+        EPOCH + np.arange(len(calls), dtype=np.float64),
+        np.array([value for _, _, value in calls], dtype=np.float64),
+        np.array(range(len(calls)) if order is None else order, dtype=np.int64),
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class WriterScript:
     """One writer of a run: it numbers its batches as a journal does, and its clock goes on a second with each.
@@ -79,7 +104,7 @@ class WriterScript:
     position: int = 0
     clock: float = EPOCH
 
-    def start(self, *parts: Record | PointGroup, **data: Any) -> Batch:
+    def start(self, *parts: Part, **data: Any) -> Batch:
         """Return the writer's first batch: its start record, with `data` over the usual, then `parts`."""
         usual = {"project": self.project, "experiment": self.experiment, "name": self.name}
         return self.batch(self.record(RecordKind.START, **{**usual, **data}), *parts)
@@ -88,8 +113,8 @@ class WriterScript:
         """Return a record of now."""
         return Record(kind, self.clock, data)
 
-    def batch(self, *parts: Record | PointGroup, after_gap: bool = False, final: bool = False) -> Batch:
-        """Return the next batch, made of records and groups of points."""
+    def batch(self, *parts: Part, after_gap: bool = False, final: bool = False) -> Batch:
+        """Return the next batch, made of records, groups of points, and scattered points at most once."""
         start, time = self.position, self.clock
         self.position, self.clock = start + _LENGTH, time + 1.0
         return Batch(
@@ -100,6 +125,7 @@ class WriterScript:
             time=time,
             records=tuple(part for part in parts if isinstance(part, Record)),
             groups=tuple(part for part in parts if isinstance(part, PointGroup)),
+            scattered=next((part for part in parts if isinstance(part, ScatteredPoints)), None),
             after_gap=after_gap,
             final=final,
         )
@@ -123,7 +149,7 @@ class WriterScript:
             clock=self.clock + after_s,
         )
 
-    def ship(self, store: Store, *parts: Record | PointGroup, final: bool = False) -> None:
+    def ship(self, store: Store, *parts: Part, final: bool = False) -> None:
         """Append the next batch and make sure that the store took it; the first one gets a start record."""
         batch = self.batch(*parts, final=final) if self.position else self.start(*parts)
         ship(store, [batch])

@@ -9,7 +9,19 @@ import pytest
 
 __all__ = ["pytest_collection_modifyitems", "pytest_configure"]
 
-SUITE = ("appends", "blobs", "catalog", "harness", "points", "queries", "resumption", "runs", "sharing", "states")
+SUITE = (
+    "appends",
+    "blobs",
+    "catalog",
+    "harness",
+    "points",
+    "queries",
+    "resumption",
+    "runs",
+    "sharing",
+    "states",
+    "summaries",
+)
 """The modules of the suite that assert; a failed assertion in them is told as well as one in a test."""
 
 pytest.register_assert_rewrite(*(f"tracklib.testing.{name}" for name in SUITE))

@@ -1,0 +1,162 @@
+"""The suite's tests of artifacts, and of the blobs that are their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import replace
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tracklib.errors import NotFound
+from tracklib.model import Artifact
+from tracklib.records import RecordKind, new_id
+from tracklib.testing.batches import EPOCH, WriterScript, ship
+from tracklib.testing.entities import ARTIFACT, as_data
+from tracklib.testing.harness import StoreHarness
+
+if TYPE_CHECKING:
+    from tracklib.stores.base import Store
+
+__all__ = ["ArtifactContract"]
+
+_CONTENTS = pytest.mark.parametrize(
+    "content",
+    [b"", b"\0", b"weights", bytes(range(256)) * 100, b"line\r\nline\n", b"x" * 3_000_001],
+    ids=["empty", "zero", "short", "all bytes", "lines", "large"],
+)
+
+
+def _with_artifacts(store: Store, *artifacts: Artifact) -> list[Artifact]:
+    """Return what a store says of a run's artifacts, of which each came at the time it was created."""
+    script = WriterScript()
+    ship(store, [script.start()])
+    for artifact in artifacts:
+        script.clock = artifact.created_at
+        script.ship(store, script.record(RecordKind.ARTIFACT, **as_data(artifact)))
+    return [replace(found, run="") for found in store.artifacts(script.run)]
+
+
+class _Dripping(io.RawIOBase):
+    """A file that gives its bytes three at a time."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self._rest = io.BytesIO(content)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._rest.read(3 if size else 0)
+
+
+class ArtifactContract(StoreHarness):
+    """What `Store.artifacts`, `Store.put_blob` and `Store.open_blob` promise."""
+
+    def test_every_field_of_an_artifact_is_kept(self, store: Store) -> None:
+        """An artifact comes back whole, with its files."""
+        script = WriterScript(clock=ARTIFACT.created_at)
+        ship(store, [script.start(script.record(RecordKind.ARTIFACT, **as_data(ARTIFACT)))])
+
+        assert store.artifacts(script.run) == [replace(ARTIFACT, run=script.run)]
+
+    def test_artifacts_are_listed_by_time(self, store: Store) -> None:
+        """Artifacts of any names come in the order of their making, versions of one name too."""
+        made = [
+            Artifact(id=new_id(), run="", name=name, type="file", version=version, created_at=EPOCH + second)
+            for second, (name, version) in enumerate((("b", 1), ("a", 1), ("b", 2)))
+        ]
+
+        assert _with_artifacts(store, *made) == made
+
+    def test_metadata_of_artifacts_are_restored(self, store: Store) -> None:
+        """NaN and infinities in metadata come back as such."""
+        metadata = {"loss": float("nan"), "best": [float("inf"), 1], "text": "nan"}
+        made = Artifact(id=new_id(), run="", name="m", type="model", metadata=metadata, created_at=EPOCH)
+
+        (found,) = _with_artifacts(store, made)
+        assert repr(found.metadata) == repr(metadata)
+
+    def test_an_artifact_may_have_many_files(self, store: Store) -> None:
+        """A folder of a thousand files is one artifact, its files by path."""
+        files = tuple(replace(ARTIFACT.files[0], path=f"part/{n:04}", size=n) for n in range(1000))
+        made = replace(ARTIFACT, run="", files=files)
+
+        assert _with_artifacts(store, made) == [made]
+
+    @_CONTENTS
+    def test_bytes_come_back(self, store: Store, content: bytes) -> None:
+        """Bytes that were kept come back under their SHA-256."""
+        checksum, size = store.put_blob(io.BytesIO(content))
+
+        assert (checksum, size) == (hashlib.sha256(content).hexdigest(), len(content))
+        with store.open_blob(checksum) as file:
+            assert file.read() == content
+
+    @pytest.mark.needs("raw")
+    @_CONTENTS
+    def test_bytes_are_where_the_format_says(self, store: Store, content: bytes) -> None:
+        """Whoever knows the store's format finds the bytes without tracklib."""
+        checksum, _ = store.put_blob(io.BytesIO(content))
+
+        assert self.read_raw_blob(store, checksum) == content
+
+    @pytest.mark.needs("raw")
+    def test_bytes_that_others_put_there_are_found(self, store: Store) -> None:
+        """Bytes that were put where the format says can be opened, and are not kept a second time."""
+        content = b"from elsewhere"
+        self.write_raw_blob(store, content)
+
+        with store.open_blob(hashlib.sha256(content).hexdigest()) as file:
+            assert file.read() == content
+        assert store.put_blob(io.BytesIO(content))[1] == len(content)
+
+    def test_the_same_bytes_twice_are_kept_once(self, store: Store) -> None:
+        """Bytes that are there already are not in the way."""
+        first = store.put_blob(io.BytesIO(b"weights"))
+
+        assert store.put_blob(io.BytesIO(b"weights")) == first
+        with store.open_blob(first[0]) as file:
+            assert file.read() == b"weights"
+
+    def test_bytes_may_come_in_drips(self, store: Store) -> None:
+        """A source may give fewer bytes at a time than it is asked for, and begin anywhere."""
+        checksum, size = store.put_blob(_Dripping(b"0123456789"))  # type: ignore[arg-type] - reading is all it takes
+        rest = io.BytesIO(b"skipped and kept")
+        rest.seek(8)
+
+        assert (checksum, size) == (hashlib.sha256(b"0123456789").hexdigest(), 10)
+        assert store.put_blob(rest)[0] == hashlib.sha256(b"and kept").hexdigest()
+
+    def test_kept_bytes_can_be_read_in_parts(self, store: Store) -> None:
+        """Kept bytes are a file: read piece by piece, by several readers at once."""
+        content = bytes(range(250)) * 4000
+        checksum, _ = store.put_blob(io.BytesIO(content))
+
+        with store.open_blob(checksum) as one, store.open_blob(checksum) as two:
+            assert one.read(1000) == two.read(1000) == content[:1000]
+            assert one.read() == content[1000:]
+
+    @pytest.mark.parametrize(
+        "name", ["0" * 64, "0" * 63, "", "../" * 5 + "etc/passwd", "a/b", "Z" * 64, "0" * 64 + "\n"]
+    )
+    def test_bytes_that_are_not_there_are_not_found(self, store: Store, name: str) -> None:
+        """A checksum that nothing has, and what is none, are not found; a path leads nowhere."""
+        store.put_blob(io.BytesIO(b"something"))
+
+        with pytest.raises(NotFound):
+            store.open_blob(name)
+
+    def test_many_may_keep_the_same_bytes_at_once(self, store: Store) -> None:
+        """Threads that keep the same bytes at the same time all have them in the end."""
+        results: list[tuple[str, int]] = []
+        content = b"shared" * 100_000
+        threads = [Thread(target=lambda: results.append(store.put_blob(io.BytesIO(content)))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert results == [(hashlib.sha256(content).hexdigest(), len(content))] * 8
+        with store.open_blob(results[0][0]) as file:
+            assert file.read() == content

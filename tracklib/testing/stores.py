@@ -1,0 +1,27 @@
+"""One suite for all stores."""
+
+from __future__ import annotations
+
+from tracklib.testing.appends import AppendContract
+from tracklib.testing.artifacts import ArtifactContract
+from tracklib.testing.catalog import CatalogContract
+from tracklib.testing.history import HistoryContract
+from tracklib.testing.points import PointContract
+from tracklib.testing.resumption import ResumptionContract
+from tracklib.testing.runs import RunContract
+from tracklib.testing.summaries import SummaryContract
+
+__all__ = ["StoreContract"]
+
+
+class StoreContract(
+    AppendContract,
+    PointContract,
+    SummaryContract,
+    RunContract,
+    ResumptionContract,
+    CatalogContract,
+    ArtifactContract,
+    HistoryContract,
+):
+    """X."""
