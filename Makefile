@@ -2,24 +2,27 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint bench docs clean
+.PHONY: help demo test quick lint bench docs clean
+
+help:  ## list what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/installed  ## train a small classifier on real data and show the recorded run
 	$(BIN)/python examples/digits_torch.py
 	$(BIN)/tracklib show --project digits latest
 
-test: lint  ## lint, types and every test
+test: lint  ## style, types and every test
 	$(BIN)/python -m pytest -q
 
 quick: $(VENV)/installed  ## the tests that take seconds
 	$(BIN)/python -m pytest -q -m 'not slow'
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -30,5 +33,5 @@ bench: $(VENV)/installed  ## side by side with the peers, each in an environment
 docs: $(VENV)/installed  ## write the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
-clean:
+clean:  ## remove the environment and what tools have left, but no recorded runs
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

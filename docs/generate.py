@@ -19,8 +19,9 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import MISSING, Field, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import Field, fields
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ HELP_WIDTH: Final = 80
 
 _PART = re.compile(r"(<!-- begin generated (?P<name>[^\n]+?) -->\n).*?(<!-- end generated (?P=name) -->)", re.DOTALL)
 _BEGIN = re.compile(r"<!-- begin generated ")
+_BAR = r"\|"
+_ALIASES: Final = {"StoreName": "str | os.PathLike[str] | None"}
 
 
 def help_text(command_line: str) -> str:
@@ -123,6 +126,14 @@ def errors_tree(_: str) -> str:
     return f"```text\n{inspect.cleandoc(tree)}\n```\n"
 
 
+def schema_sql(_: str) -> str:
+    """Return the SQL that makes the tables of a store, as its migrations do."""
+    from tracklib.stores.schema import render_schema
+
+    statements = [text for text in render_schema().split("\n\n") if text.startswith("CREATE")]
+    return "<!-- not run: a store is made with it -->\n```sql\n{}\n```\n".format("\n\n".join(statements))
+
+
 # ---- docstrings
 
 
@@ -170,7 +181,7 @@ def _sentences(text: str) -> Iterator[str]:
 
 def _signature(name: str, thing: Any) -> str:
     signature = inspect.signature(thing)
-    parts = []
+    parts: list[str] = []
     for parameter in signature.parameters.values():
         if parameter.name == "self":
             continue
@@ -184,29 +195,30 @@ def _signature(name: str, thing: Any) -> str:
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-    kind = "" if parameter.annotation is parameter.empty else f": {parameter.annotation}"
+    stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
+    said = parameter.annotation
+    kind = "" if said is parameter.empty else f": {_ALIASES.get(said, said)}"
     if parameter.default is parameter.empty:
         return f"{stars}{parameter.name}{kind}"
-    default = str(parameter.default) if hasattr(parameter.default, "ended") else repr(parameter.default)
-    return f"{parameter.name}{kind} = {default}"
+    default = str(parameter.default) if isinstance(parameter.default, Enum) else parameter.default
+    return f"{parameter.name}{kind} = {default!r}"
 
 
 def kind_of(f: Field[Any]) -> str:
-    """Return the type of a field, as code that fits into a table."""
-    return f"`{f.type}`".replace("|", "\\|")
+    """Return the type of a field, as code."""
+    return f"`{f.type}`"
 
 
 def default_of(f: Field[Any]) -> str:
     """Return the default of a field, as code; nothing where it is None or empty."""
-    value = f.default_factory() if f.default_factory is not MISSING else f.default
-    return f"`{value}`" if isinstance(value, (str, int, float, bool)) and value is not MISSING else ""
+    value = f.default
+    return f"`{value}`" if isinstance(value, (str, int, float, bool)) else ""
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Return a table in Markdown."""
     lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return "".join(f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |\n" for cells in lines)
 
 
 GENERATORS: Final[dict[str, Callable[[str], str]]] = {
@@ -216,6 +228,7 @@ GENERATORS: Final[dict[str, Callable[[str], str]]] = {
     "help": help_text,
     "members": members_table,
     "metrics": metrics_table,
+    "schema": schema_sql,
     "settings": settings_table,
 }
 """What writes a part, by the first word of its name. It is given the rest and returns whole lines."""

@@ -50,13 +50,12 @@ def here() -> tuple[Run, ...]:
 
 
 class Activation:
-    """Makes a run the active one for as long as a `with` lasts, as often as it is entered.
+    """Makes a run the active one while a generator's body runs: for as long as a `with` lasts, and as often.
 
-    Between two turns it keeps apart what code within it began, as a generator's body does between two values.
+    Between two turns neither the run nor what the body began is active anywhere.
     """
 
     def __init__(self, run: Run) -> None:
-        self._run = run
         self._own: tuple[Run, ...] = (run,)
         self._outer: tuple[Run, ...] = ()
         self._token: Token[tuple[Run, ...]] | None = None
@@ -65,12 +64,11 @@ class Activation:
         self._outer = tuple(run for run in _in_context.get() if run not in self._own)
         self._token = _in_context.set((*self._outer, *self._own))
         with _lock:
-            _in_process.append(self._run)
+            _in_process.extend(self._own)
 
     def __exit__(self, *_: object) -> None:
+        self._own = tuple(run for run in _in_context.get() if run not in self._outer)
         with _lock:
-            if self._run in _in_process:
-                _in_process.remove(self._run)
-        self._own = tuple(run for run in _in_context.get() if run not in self._outer) or (self._run,)
+            _in_process[:] = [run for run in _in_process if run not in self._own]
         if self._token is not None:
             _in_context.reset(self._token)

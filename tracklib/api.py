@@ -9,7 +9,7 @@ from tracklib.describing import notes_record, params_record, tags_record
 from tracklib.errors import ConfigError, NoActiveRun
 from tracklib.records import RunStatus, is_id
 from tracklib.settings import load_settings
-from tracklib.starting import defaults, effective_settings, open_run, resolve_store
+from tracklib.starting import defaults, effective_settings, open_run, resolve_store, working_directory
 from tracklib.values import checked_text
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def init(store: str | os.PathLike[str] | None = None, **settings: Any) -> None:
         >>> tracklib.init()
     """
     fresh = {name: value for name, value in {"store": store, **settings}.items() if value is not None}
-    chosen = load_settings({}, **fresh)
+    chosen = load_settings({}, working_directory(), **fresh)
     if chosen.store:
         # A relative path means what it means now, wherever the program goes later.
         fresh["store"] = resolve_store(chosen).uri

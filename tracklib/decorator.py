@@ -197,7 +197,7 @@ def _wrap_function(call: _Call) -> Callable[..., Any]:
         run = call.begin(args, kwargs)
         if run is None:
             return call.function(*args, **kwargs)
-        with active.Activation(run), run:
+        with run:
             result = call.function(*args, **kwargs)
             _log_result(run, result)
         return result
@@ -211,7 +211,7 @@ def _wrap_coroutine(call: _Call) -> Callable[..., Any]:
         run = call.begin(args, kwargs)
         if run is None:
             return await call.function(*args, **kwargs)
-        with active.Activation(run), run:
+        with run:
             result = await call.function(*args, **kwargs)
             _log_result(run, result)
         return result

@@ -10,10 +10,21 @@ from tracklib.values import checked_text, clean_text, jsonable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["nested_param", "notes_record", "params_record", "tags_record"]
+__all__ = ["nested_param", "notes_record", "params_record", "tags_record", "user_name"]
 
 Described = tuple[str, dict[str, Any]]
 """Kind and data of a record."""
+
+
+def user_name() -> str:
+    """Return who runs this process."""
+    import getpass
+    import os
+
+    try:
+        return clean_text(getpass.getuser())
+    except (OSError, KeyError):  # A container may run as a user without a name.
+        return str(os.getuid())
 
 
 def params_record(params: Mapping[str, Any]) -> Described:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -90,9 +91,10 @@ def manage(run: ManagedRun) -> None:
 
 def release(run: ManagedRun) -> None:
     """Forget a run that has ended; with the last one, undo what was changed."""
-    if run not in _process.runs:
+    try:
+        _process.runs.remove(run)
+    except ValueError:  # It was the parent's.
         return
-    _process.runs.remove(run)
     if not _process.runs:
         if sys.exit is _noted_exit and _process.exit is not None:
             sys.exit = _process.exit
@@ -162,6 +164,18 @@ def _at_exit() -> None:
             patience_s = 0.0
             run.finish_because(_ending_for(run, ending), patience_s)
     await_recoveries(RECOVERY_PATIENCE_SECONDS if patience_s is None else patience_s)
+    if isinstance(getattr(sys, "last_value", None), KeyboardInterrupt):
+        _die_of_interrupt()
+
+
+def _die_of_interrupt() -> None:
+    """Let the interpreter die of SIGINT, as it is about to do where a KeyboardInterrupt reached its top.
+
+    It notes this in a flag, which any text that is executed afterwards resets, such as that of a named tuple in a
+    module that shipping loads. A shell tells by it whether to go on with a loop.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")  # noqa: S102 - only executed text sets the flag
 
 
 def _ending_of_process() -> Ending:

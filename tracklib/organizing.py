@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tracklib.describing import tags_record
+from tracklib.describing import tags_record, user_name
 from tracklib.errors import ConfigError, NotFound
 from tracklib.model import Experiment, ExperimentStatus, Project, ProjectSettings, new_id
 from tracklib.values import checked_name, clean_text, jsonable
@@ -94,6 +94,7 @@ def set_experiment(  # noqa: PLR0913 - the fields of an experiment
     Args:
         status: active, completed or archived.
         tags: Merged over those that are there; a value of None removes one.
+        created_by: By default the user's name, for a new one.
 
     Raises:
         ConfigError: A name or the status cannot be meant.
@@ -218,7 +219,8 @@ def _new_experiment(store: Store, project: str, name: str, now: float) -> Experi
     defaults = {
         key: value for key, value in (home.settings.experiment_defaults if home else {}).items() if key in known
     }
-    return Experiment(id=new_id(now), project=project, name=name, created_at=now, **{"created_by": user_name(), **defaults})
+    chosen = {"created_by": user_name(), **defaults}
+    return Experiment(id=new_id(now), project=project, name=name, created_at=now, **chosen)
 
 
 def _set_archived(name: str, at: float | None, store: StoreName) -> Project:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from tracklib.artifacts.keeping import KeepsFiles
-from tracklib.describing import nested_param, notes_record, params_record, tags_record
+from tracklib.describing import nested_param, notes_record, params_record, tags_record, user_name
 from tracklib.errors import StoreError
 from tracklib.lifecycle import Ending, chosen_ending, ending_of, manage, release
 from tracklib.recording.journal import Journal
@@ -118,20 +118,15 @@ class Run(KeepsFiles):
         self.__dict__["log"] = self._journal.log
 
     def _start_record(self) -> dict[str, Any]:
-        import getpass
         import os
         import platform
 
-        try:
-            user = getpass.getuser()
-        except (OSError, KeyError):  # A container may run as a user without a name.
-            user = str(os.getuid())
         return {
             "project": self.project,
             "experiment": self.experiment,
             "name": self.name,
             "parent": self._identity.parent,
-            "created_by": clean_text(user),
+            "created_by": user_name(),
             "rank": self._identity.rank,
             "host": platform.node(),
             "pid": os.getpid(),

@@ -25,7 +25,8 @@ tracklib.set_project("digits", owner="ann", settings={
     "primary_metrics": ["eval/accuracy"], "higher_is_better": {"eval/accuracy": True}})
 for rate in (0.1, 0.01, 0.001):
     params = {"model": {"hidden": 128}, "training": {"lr": rate}}
-    with tracklib.start_run("digits", "lr-sweep", name=f"lr-{rate:g}", params=params, tags={"team": "vision"}, **quiet) as run:
+    about = {"name": f"lr-{rate:g}", "params": params, "tags": {"team": "vision"}}
+    with tracklib.start_run("digits", "lr-sweep", **about, **quiet) as run:
         for step in range(50):
             run.log({"loss": math.exp(-step * rate)}, step=step, context="train")
             run.log({"accuracy": 1 - math.exp(-step * rate)}, step=step, context="eval")
@@ -44,13 +45,11 @@ with tracklib.start_run("nlp", name="ünïcödé [red]文[/red]", tags={"evil": 
 FULL = """
 import tracklib
 
-with tracklib.start_run("digits", "full", name="full", system_interval=0.05, params={"note": "a [bold]b[/bold]"}) as run:
+params = {"note": "a [bold]b[/bold]"}
+with tracklib.start_run("digits", "full", name="full", system_interval=0.05, params=params) as run:
     print("hello from the run")
     run.log({"train/loss": 0.5}, step=3)
     run.log_text("some text", "summary")
-    run.record_event("environment", {"gpus": [
-        {"uuid": f"GPU-{i}", "name": "NVIDIA A100", "index": i, "memory_bytes": 80_000_000_000, "mig": False}
-        for i in range(8)], "driver_version": "550.54", "cuda_version": "12.4"})
     run.record_event("message", {"level": "warning", "text": "the disk is slow"})
     run.record_event("dropped", {"counts": {"no room in the journal": 1234}})
 """
@@ -120,7 +119,11 @@ def _terminal() -> Callable[..., str]:
         ours, theirs = _pty(columns)
         code = "from tracklib.cli.main import main; main()"
         process = subprocess.Popen(
-            [sys.executable, "-c", code, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=_environment({"TERM": "xterm-256color"})
+            [sys.executable, "-c", code, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=_environment({"TERM": "xterm-256color"}),
         )
         os.close(theirs)
         text = _all(ours).decode().replace("\r\n", "\n")

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
-from tracklib.recording.decode import Decoded
 from tracklib.recording.format import HEADER_SIZE
 from tracklib.recording.journal import Journal
 from tracklib.recording.reader import SegmentReader
 from tracklib.records import new_id
+
+if TYPE_CHECKING:
+    from tracklib.recording.decode import Decoded
+
+# A slow machine is no fault of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Point = tuple[str, int, float]
 
@@ -103,7 +110,9 @@ def _listed(decoded: Decoded) -> list[Point]:
     calls: list[tuple[int, list[Point]]] = []
     for group in decoded.groups:
         rows = zip(group.order.tolist(), group.steps.tolist(), group.values.tolist(), strict=True)
-        calls += [(at, [(name, step, value) for name, value in zip(group.names, row, strict=True)]) for at, step, row in rows]
+        calls += [
+            (at, [(name, step, value) for name, value in zip(group.names, row, strict=True)]) for at, step, row in rows
+        ]
     if decoded.scattered is not None:
         one = decoded.scattered
         singles = zip(one.order.tolist(), one.which.tolist(), one.steps.tolist(), one.values.tolist(), strict=True)

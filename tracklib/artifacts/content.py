@@ -1,26 +1,33 @@
-"""What users hand over to be kept, made into files: figures, tables, text and models."""
+"""What users hand over to be kept, made into files: paths, text, figures and models; see `tables` for tables."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
-from tracklib.errors import ConfigError, MissingDependency
+from tracklib.errors import ConfigError, StoreError
 
-__all__ = ["Content", "figure_content", "model_content", "path_content", "table_content", "text_content"]
+__all__ = [
+    "Content",
+    "figure_content",
+    "file_name",
+    "manifest_checksum",
+    "model_content",
+    "path_content",
+    "text_content",
+]
 
-_NO_FIGURE = "figure is {kind}, but takes a matplotlib or plotly figure"
-_NO_MODEL = (
-    "model is {kind}, but takes a torch module, a state dict, anything with save_pretrained, "
-    "or the path of a file or folder that holds a saved model"
-)
+_SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}$")
+_FIGURE_SUFFIXES: Final = frozenset({"jpeg", "jpg", "pdf", "png", "svg"})
+_OWN_FOLDER: Final = ".tracklib"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +52,24 @@ class Content:
 
 
 def path_content(path: str | os.PathLike[str]) -> Content:
-    """Return a file, or all files of a folder.
+    """Return a file, or all files of a folder but those of a store of ours.
 
     Raises:
+        TypeError: It is no path.
         FileNotFoundError: There is nothing at the path.
         ConfigError: It is neither a file nor a folder.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path is {path!r:.200}, but takes the path of a file or folder")
     source = Path(path)
     if source.is_file():
         return Content({source.name: source}, path=str(source))
     if source.is_dir():
-        files: dict[str, bytes | Path] = {
-            found.relative_to(source).as_posix(): found for found in source.rglob("*") if found.is_file()
-        }
-        return Content(files, path=str(source))
+        found = {each.relative_to(source): each for each in source.rglob("*") if each.is_file()}
+        return Content(
+            {place.as_posix(): each for place, each in found.items() if _OWN_FOLDER not in place.parts},
+            path=str(source),
+        )
     if not source.exists():
         raise FileNotFoundError(
             f"path is {str(source)!r}, but there is nothing there (the working directory is {Path.cwd()})"
@@ -74,63 +85,26 @@ def text_content(text: str, name: str) -> Content:
     """
     if not isinstance(text, str):
         raise TypeError(f"text is {type(text).__name__}, but takes str")
-    return Content({_file_name(name, "txt"): text.encode("utf-8", "backslashreplace")})
+    suffix = _SUFFIX.search(name)
+    return Content({file_name(name, suffix[0][1:] if suffix else "txt"): text.encode("utf-8", "backslashreplace")})
 
 
 def figure_content(figure: Any, name: str) -> Content:
-    """Return a matplotlib figure as PNG, a plotly figure as its JSON.
+    """Return a matplotlib figure as PNG, or as its name's suffix says (SVG, PDF, JPEG); a plotly figure as its JSON.
 
     Raises:
         TypeError: It is neither.
     """
     if hasattr(figure, "savefig"):
+        suffix = name.rpartition(".")[2].lower()
+        kind = suffix if suffix in _FIGURE_SUFFIXES else "png"
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", bbox_inches="tight")
-        return Content({_file_name(name, "png"): buffer.getvalue()}, {"library": "matplotlib"})
+        figure.savefig(buffer, format=kind, bbox_inches="tight")
+        return Content({file_name(name, kind): buffer.getvalue()}, {"library": "matplotlib"})
     if hasattr(figure, "to_plotly_json") and hasattr(figure, "to_json"):
-        return Content({_file_name(name, "plotly.json"): figure.to_json().encode()}, {"library": "plotly"})
-    raise TypeError(_NO_FIGURE.format(kind=type(figure).__name__))
-
-
-def table_content(table: Any, name: str) -> Content:
-    """Return a table as Parquet: a list of dicts, a dict of columns, or a pandas, polars or Arrow table.
-
-    Raises:
-        TypeError: It is none of these.
-        MissingDependency: pyarrow is not installed.
-    """
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingDependency("log_table needs pyarrow: pip install 'tracklib-ml[tables]'") from error
-    arrow = _arrow(table, pa)
-    buffer = io.BytesIO()
-    parquet.write_table(arrow, buffer)
-    return Content(
-        {_file_name(name, "parquet"): buffer.getvalue()},
-        {"rows": arrow.num_rows, "columns": {f.name: str(f.type) for f in arrow.schema}},
-    )
-
-
-def _are_mappings(rows: Sequence[Any]) -> bool:
-    return all(isinstance(row, Mapping) for row in rows)
-
-
-def _arrow(table: Any, pa: Any) -> Any:
-    if isinstance(table, pa.Table):
-        return table
-    if hasattr(table, "to_arrow"):
-        return table.to_arrow()
-    if hasattr(table, "columns") and hasattr(table, "iloc"):
-        return pa.Table.from_pandas(table)
-    if isinstance(table, Mapping):
-        return pa.table(dict(table))
-    if isinstance(table, Sequence) and not isinstance(table, (str, bytes)) and _are_mappings(table):
-        return pa.Table.from_pylist([dict(row) for row in table])
-    raise TypeError(
-        f"table is {type(table).__name__}, but takes a list of dicts, a dict of columns, or a table of pandas, polars or Arrow"
-    )
+        suffix = "json" if name.endswith(".json") else "plotly.json"
+        return Content({file_name(name, suffix): figure.to_json().encode()}, {"library": "plotly"})
+    raise TypeError(f"figure is {type(figure).__name__}, but takes a matplotlib or plotly figure")
 
 
 @contextmanager
@@ -138,34 +112,61 @@ def model_content(model: Any) -> Iterator[Content]:
     """Give a model's files for as long as this lasts.
 
     A torch module is kept as its state dict, written by `torch.save`, so that `torch.load(…, weights_only=True)`
-    reads it. What has `save_pretrained` writes its own folder. A path is taken as it is.
+    reads it; so is a mapping that holds tensors, as checkpoints do. What has `save_pretrained` writes its own folder.
+    A path is taken as it is.
 
     Raises:
         TypeError: It is nothing of the kind.
+        FileNotFoundError: There is nothing at the path.
+        StoreError: There is no room for the files.
     """
     if isinstance(model, (str, os.PathLike)):
         yield path_content(model)
-    elif callable(getattr(model, "save_pretrained", None)):
-        with tempfile.TemporaryDirectory(prefix="tracklib-model-") as folder:
-            model.save_pretrained(folder)
-            yield Content(path_content(folder).files, {"format": "pretrained", **_module_metadata(model)})
-    elif callable(getattr(model, "state_dict", None)):
-        yield _state_dict_content(model.state_dict(), _module_metadata(model))
-    elif isinstance(model, Mapping) and model and all(hasattr(tensor, "numel") for tensor in model.values()):
-        yield _state_dict_content(dict(model), {"parameters": sum(int(tensor.numel()) for tensor in model.values())})
-    else:
-        raise TypeError(_NO_MODEL.format(kind=type(model).__name__))
+        return
+    if not _is_model(model):
+        raise TypeError(
+            f"model is {type(model).__name__}, but takes a torch module, a state dict, anything with save_pretrained, "
+            "or the path of a file or folder that holds a saved model"
+        )
+    # Written to a file, not to memory: models are large.
+    with tempfile.TemporaryDirectory(prefix="tracklib-model-", ignore_cleanup_errors=True) as folder:
+        try:
+            metadata = _save_model(model, folder)
+        except OSError as error:
+            raise StoreError(
+                f"the model cannot be written to {folder}: {error}; set TMPDIR to a folder with room"
+            ) from error
+        yield Content(path_content(folder).files, metadata)
 
 
-def _state_dict_content(state: Any, metadata: dict[str, Any]) -> Content:
+def _is_model(model: Any) -> bool:
+    if isinstance(model, Mapping):
+        return _count_parameters(model) is not None
+    return not isinstance(model, type) and any(
+        callable(getattr(model, name, None)) for name in ("save_pretrained", "state_dict")
+    )
+
+
+def _save_model(model: Any, folder: str) -> dict[str, Any]:
+    """Write a model's files; return what is known about it."""
+    if callable(getattr(model, "save_pretrained", None)):
+        model.save_pretrained(folder)
+        return {"format": "pretrained", **_module_metadata(model)}
     import torch
 
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return Content(
-        {"state_dict.pt": buffer.getvalue()},
-        {"format": "state_dict", "framework": f"torch {torch.__version__}", **metadata},
-    )
+    is_state = isinstance(model, Mapping)
+    torch.save(dict(model) if is_state else model.state_dict(), Path(folder) / "state_dict.pt")
+    known = {"parameters": _count_parameters(model)} if is_state else _module_metadata(model)
+    return {"format": "state_dict", "framework": f"torch {torch.__version__}", **known}
+
+
+def _count_parameters(value: Any) -> int | None:
+    """Return how many numbers the tensors in a mapping hold; None if there is no tensor."""
+    if hasattr(value, "numel"):
+        return int(value.numel())
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    counts = [count for count in map(_count_parameters, inner) if count is not None]
+    return sum(counts) if counts else None
 
 
 def _module_metadata(model: Any) -> dict[str, Any]:
@@ -179,23 +180,25 @@ def _module_metadata(model: Any) -> dict[str, Any]:
     return metadata
 
 
-def _file_name(name: str, suffix: str) -> str:
-    """Return a file's name for an artifact's: its last segment, with a suffix unless it has one.
+def file_name(name: str, suffix: str) -> str:
+    """Return a file's name for an artifact's: its last segment, with the suffix if it lacks it.
 
     Example:
-        >>> _file_name("eval/confusion", "png"), _file_name("notes.md", "txt")
-        ('confusion.png', 'notes.md')
+        >>> file_name("eval/confusion", "png"), file_name("lr_0.1", "png"), file_name("a.PNG", "png")
+        ('confusion.png', 'lr_0.1.png', 'a.PNG')
     """
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2] or "file"
-    return last if "." in last else f"{last}.{suffix}"
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if not last.strip("."):
+        last = "file"
+    return last if last.lower().endswith(f".{suffix}") else f"{last}.{suffix}"
 
 
 def manifest_checksum(files: Sequence[tuple[str, str]]) -> str:
     """Return SHA-256 over the sorted lines `checksum path` of files given as (checksum, path).
 
     Example:
-        >>> manifest_checksum([("ab", "weights.pt")])[:8]
-        '4aa2abaf'
+        >>> manifest_checksum([("ab", "weights.pt"), ("cd", "config.json")])[:8]
+        '1676b492'
     """
     import hashlib
 

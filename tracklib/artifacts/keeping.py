@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracklib.errors import TracklibError
+from tracklib.errors import StoreError, TracklibError
 from tracklib.records import RecordKind, new_id
 from tracklib.stores.base import open_store
-from tracklib.values import checked_name, clean_text, jsonable
+from tracklib.values import as_step, checked_name, clean_text, jsonable
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
-
     from tracklib.artifacts.content import Content
     from tracklib.recording.observer import Observer
 
@@ -52,59 +51,73 @@ class KeepsFiles:
 
         Raises:
             FileNotFoundError: There is nothing at the path.
+            ConfigError: A name or type is empty, or the path leads to no file or folder.
         """
         from tracklib.artifacts.content import path_content
 
         content = path_content(path)
-        self._keep_files(content, name or content.path.rpartition("/")[2], type, metadata, step)
+        own_name = os.path.basename(os.path.abspath(content.path))  # noqa: PTH100, PTH119 - "." has a name, and a link its own
+        self._keep_files(content, _label(own_name if name is None else name, type, metadata, step))
 
     def log_text(self, text: str, name: str, *, step: int | None = None) -> None:
-        """Keep text as a file; `name` may bring its own suffix."""
+        """Keep text as a file; `name` may bring its own suffix.
+
+        Raises:
+            TypeError: It is no text.
+        """
         from tracklib.artifacts.content import text_content
 
-        self._keep_files(text_content(text, name), name, "text", None, step)
+        label = _label(name, "text", None, step)
+        self._keep_files(text_content(text, name), label)
 
     def log_figure(self, figure: Any, name: str, *, step: int | None = None) -> None:
-        """Keep a matplotlib figure (as PNG) or a plotly figure (as JSON).
+        """Keep a matplotlib figure (as PNG, or as the suffix of `name` says) or a plotly figure (as JSON).
 
         Raises:
             TypeError: It is neither.
         """
         from tracklib.artifacts.content import figure_content
 
-        self._keep_files(figure_content(figure, name), name, "figure", None, step)
+        label = _label(name, "figure", None, step)
+        self._keep_files(figure_content(figure, name), label)
 
     def log_table(self, table: Any, name: str, *, step: int | None = None) -> None:
         """Keep a list of dicts, a dict of columns, or a pandas, polars or Arrow table, as Parquet.
 
         Raises:
             TypeError: It is none of these.
+            ConfigError: Its columns differ in length, or one mixes types.
             MissingDependency: pyarrow is missing.
         """
-        from tracklib.artifacts.content import table_content
+        from tracklib.artifacts.tables import table_content
 
-        self._keep_files(table_content(table, name), name, "table", None, step)
+        label = _label(name, "table", None, step)
+        self._keep_files(table_content(table, name), label)
 
     def log_model(
         self, model: Any, name: str = "model", *, metadata: Mapping[str, Any] | None = None, step: int | None = None
     ) -> None:
         """Keep a model: a torch module, a state dict, what has `save_pretrained`, or the path of a saved one.
 
+        A torch module is kept as its state dict, which `torch.load(…, weights_only=True)` reads.
+
         Raises:
             TypeError: It is none of these.
+            FileNotFoundError: There is nothing at the path.
         """
         from tracklib.artifacts.content import model_content
 
-        with model_content(model) as content:
-            self._keep_files(content, name, "model", metadata, step)
+        label = _label(name, "model", metadata, step)
+        try:
+            with model_content(model) as content:
+                self._keep_files(content, label)
+        except StoreError as error:
+            self._observer.lost("artifact", f"the artifact {name!r}", error)
 
-    def _keep_files(
-        self, content: Content, name: str, kind: str, metadata: Mapping[str, Any] | None, step: int | None
-    ) -> None:
+    def _keep_files(self, content: Content, label: _Label) -> None:
         from tracklib.artifacts.content import manifest_checksum
         from tracklib.model import Artifact, ArtifactFile
 
-        checked_name("name", name)
         files: list[ArtifactFile] = []
         try:
             with open_store(self.store) as store:
@@ -112,18 +125,40 @@ class KeepsFiles:
                     checksum, size = store.put_blob(file)
                     files.append(ArtifactFile(path=path, size=size, checksum=checksum))
         except (OSError, TracklibError) as error:
-            self._observer.lost("artifact", f"the artifact {name!r}", error)
+            self._observer.lost("artifact", f"the artifact {label.name!r}", error)
             return
         artifact = Artifact(
             id=new_id(),
             run=self.id,
-            name=clean_text(name),
-            type=kind,
+            name=label.name,
+            type=label.type,
             path=clean_text(content.path),
             size=sum(file.size for file in files),
             checksum=manifest_checksum([(file.checksum, file.path) for file in files]),
-            metadata={**content.metadata, **(metadata or {})},
-            step=step,
+            step=label.step,
             files=tuple(files),
         )
-        self._record(RecordKind.ARTIFACT, jsonable(asdict(artifact)))
+        metadata = {**jsonable(content.metadata), **label.metadata}
+        self._record(RecordKind.ARTIFACT, {**jsonable(asdict(artifact)), "metadata": metadata})
+
+
+class _Label(NamedTuple):
+    """What is said of an artifact, checked; the metadata as JSON."""
+
+    name: str
+    type: str
+    metadata: dict[str, Any]
+    step: int | None
+
+
+def _label(name: str, kind: str, metadata: Mapping[str, Any] | None, step: int | None) -> _Label:
+    from tracklib.capture.redact import mask_params
+
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata is {metadata!r:.200}, but takes a mapping of names to values")
+    return _Label(
+        checked_name("name", name),
+        checked_name("type", kind),
+        mask_params(jsonable(metadata or {})),
+        None if step is None else as_step(step),
+    )

@@ -57,11 +57,9 @@ def _print(checks: Sequence[Check], broken: Sequence[Check]) -> None:
 
 
 def _told(check: Check) -> Text:
-    from tracklib.cli.output import styled
+    from tracklib.cli.output import joined, styled
 
     mark, colour = {"ok": ("✔", "green"), "note": ("!", "yellow"), "broken": ("✘", "bold red")}[check.state]
-    text = styled(f"{mark} ", colour)
-    text.append_text(styled(check.text, "" if check.state == "ok" else colour, line=False))
-    if check.fix:
-        text.append_text(styled(f"\n  → {check.fix}", "bold", line=False))
-    return text
+    text = styled(check.text, "" if check.state == "ok" else colour, line=False)
+    fix = styled(f"\n  → {check.fix}" if check.fix else "", "bold", line=False)
+    return joined(styled(f"{mark} ", colour), text, fix)

@@ -75,7 +75,7 @@ def number(value: float | None) -> str:
     if not math.isfinite(value):
         return str(value)
     size_of = abs(value)
-    if value == int(value) and size_of < 1e15:
+    if value == int(value) and size_of < 1e12:
         return f"{int(value):,}" if size_of >= 1e6 else str(int(value))
     if 1e5 <= size_of < 1e9:
         return f"{value:,.0f}" if size_of >= 1e6 else f"{value:.0f}"

@@ -29,6 +29,7 @@ __all__ = [
     "Column",
     "console",
     "heading",
+    "joined",
     "line",
     "pairs",
     "plain",
@@ -87,6 +88,13 @@ def styled(text: str, style: str = "", *, line: bool = True) -> Text:
     return Text(clean(text, line=line), style=style)
 
 
+def joined(*parts: Text) -> Text:
+    """Return texts behind each other, each in its own style."""
+    from rich.text import Text
+
+    return Text.assemble(*parts)
+
+
 def line(text: str | Text = "", *, wrap: bool = True) -> None:
     """Print text, on a terminal wrapped between words if need be."""
     out = console()
@@ -98,11 +106,8 @@ def line(text: str | Text = "", *, wrap: bool = True) -> None:
 
 def heading(text: str, remark: str = "") -> None:
     """Print the heading of a section, with an empty line before it."""
-    title = styled(text, "bold cyan")
-    if remark:
-        title.append_text(styled(f"  {remark}", "dim"))
     line()
-    line(title)
+    line(joined(styled(text, "bold cyan"), styled(f"  {remark}" if remark else "", "dim")))
 
 
 def pairs(items: Sequence[tuple[str, str | Text]], *, indent: int = 2) -> None:

@@ -16,7 +16,7 @@ from tracklib.cli.formats import (
     status_style,
     when,
 )
-from tracklib.cli.output import Column, heading, line, pairs, styled, table
+from tracklib.cli.output import Column, heading, joined, line, pairs, styled, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,11 +56,9 @@ def print_after_metrics(run: StoredRun) -> None:
 
 def print_head(info: RunInfo) -> None:
     """Print the run's name, place and status, and the few things that everybody wants to know."""
-    title = (
-        styled(info.name, "bold").append("  ").append_text(styled(status_mark(info.status), status_style(info.status)))
-    )
-    line(title)
-    line(styled(f"{info.project}/{info.experiment}", "dim").append("  ").append(info.id, "default"))
+    status = styled(status_mark(info.status), status_style(info.status))
+    line(joined(styled(f"{info.name}  ", "bold"), status))
+    line(joined(styled(f"{info.project}/{info.experiment}  ", "dim"), styled(info.id)))
     line()
     by = f" by {info.created_by}" if info.created_by else ""
     items: Items = [

@@ -160,4 +160,4 @@ def _coloured(part: str) -> str:
 
     colours = {"+": "green", "-": "red", "@": "cyan"}
     head = part.startswith(("diff ", "+++", "---", "index ", "new file"))
-    return click.style(clean(part), fg=None if head else colours.get(part[:1]), bold=head)
+    return click.style(clean(part), fg=None if head else colours.get(part[:1]), bold=head or None)

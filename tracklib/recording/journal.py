@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Journal", "JournalObserver"]
 
 SEGMENT_SIZE = 1024 * 1024
+LARGEST_SEGMENT_SIZE = 16 * 1024 * 1024
+_SIZE_PER_SCHEMA = 4096
 _LAST_WORDS = frozenset({RecordKind.DROPPED, RecordKind.END})
 
 _ATTEMPTS = 10
@@ -318,7 +320,7 @@ class Journal:
 
     def _next_size(self) -> int:
         """Return a segment's size: larger for many schemas, since each segment has to say anew what they are."""
-        return min(max(self._segment_size, len(self._codes) * _SIZE_PER_SCHEMA), LARGEST_SEGMENT_SIZE)
+        return min(max(self._segment_size, len(self.current.codes) * _SIZE_PER_SCHEMA), LARGEST_SEGMENT_SIZE)
 
     def _create(self, capacity: int) -> Segment:
         info = SegmentInfo(

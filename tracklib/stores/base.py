@@ -162,7 +162,9 @@ class Store(ABC):
 
     @abstractmethod
     def series(self, run: str, name: str, *, every: bool = False) -> SeriesPoints:
-        """Return a series by step: the value that arrived last for each step, or with `every` all of them.
+        """Return a series by step: the value that was logged last for each step, or with `every` all of them.
+
+        What several writers logged at one step counts in the order in which the writers began.
 
         Raises:
             NotFound: The run has no such series, or there is no such run.

@@ -140,9 +140,8 @@ def find_runs(connection: sqlite3.Connection, query: RunQuery) -> list[int]:
     order, join = f"run.created_at {direction}, run.id {direction}", ""
     values: list[Any] = []
     if query.order_by != "created":
-        join = "LEFT JOIN series ON series.run_key = run.key AND series.name = ?"
-        values = [query.order_by]
-        order = f"series.last {direction} NULLS LAST, {order}"
+        last, join, values = _last_value(connection, query.order_by)
+        order = f"{last} {direction} NULLS LAST, {order}"
     where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
     rows = connection.execute(
         "SELECT run.key FROM run JOIN experiment ON experiment.id = run.experiment_id"  # noqa: S608 - our own words
@@ -150,6 +149,19 @@ def find_runs(connection: sqlite3.Connection, query: RunQuery) -> list[int]:
         [*values, *arguments, -1 if query.limit is None else query.limit, query.offset],
     )
     return [row[0] for row in rows]
+
+
+def _last_value(connection: sqlite3.Connection, metric: str) -> tuple[str, str, list[Any]]:
+    """Return the expression for the last value of a metric, the joins that it needs, and their arguments."""
+    from tracklib.stores.points import latest_values
+
+    join = "LEFT JOIN series ON series.run_key = run.key AND series.name = ?"
+    latest = [value for pair in latest_values(connection, metric).items() for value in pair]
+    if not latest:
+        return "series.last", join, [metric]
+    rows = ", ".join(["(?, ?)"] * (len(latest) // 2))
+    join += f" LEFT JOIN (VALUES {rows}) AS latest ON latest.column1 = run.key"
+    return "iif(latest.column1 IS NULL, series.last, latest.column2)", join, [metric, *latest]
 
 
 def _conditions(query: RunQuery) -> tuple[list[str], list[Any]]:  # noqa: C901 - one turn for each field
@@ -172,7 +184,8 @@ def _conditions(query: RunQuery) -> tuple[list[str], list[Any]]:  # noqa: C901 -
         add("run.id >= ? AND run.id < ?", query.id_prefix, query.id_prefix + "\x7f")
     for column, values in (("run.id", query.ids), ("run.status", query.status)):
         if values:
-            add(f"{column} IN ({','.join('?' * len(values))})", *values)
+            # As one argument: SQLite takes some thousands at the most.
+            add(f"{column} IN (SELECT value FROM json_each(?))", json.dumps(values))  # noqa: S608 - our own names
     for name, content in query.tags.items():
         add("EXISTS (SELECT 1 FROM tag WHERE tag.run_key = run.key AND tag.name = ? AND tag.value = ?)", name, content)
     if query.archived is not None:
@@ -272,7 +285,7 @@ def list_artifacts(connection: sqlite3.Connection, run: int, run_id: str) -> lis
             **{
                 **_only_known(Artifact, row),
                 "run": run_id,
-                "metadata": json.loads(row["metadata"]),
+                "metadata": restore(json.loads(row["metadata"])),
                 "files": tuple(files.get(row["id"], ())),
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tracklib.records import Batch, PointGroup, ScatteredPoints
 
-__all__ = ["add_points", "read_series", "read_summaries", "seal", "series_ids"]
+__all__ = ["add_points", "latest_values", "read_series", "read_summaries", "seal", "series_ids"]
 
 DIRECT_ROWS: Final = 4096
 """A batch with a group of so many rows becomes chunks at once."""
@@ -43,15 +43,19 @@ SEAL_BATCHES: Final = 256
 SUMMARY_SERIES: Final = 64
 """Summaries of so many series are brought up to date with each batch; of more, when batches become chunks."""
 
-_UPDATE = """
+_STAYS = "last_step > ?8 OR (last_step = ?8 AND last_start > ?11)"
+"""Whether the last value of a series outlasts a new one: at a higher step, or of a writer that began later."""
+
+_UPDATE = f"""
 UPDATE series SET count = count + ?2, nan_count = nan_count + ?3, sum = sum + ?4,
   min = min(coalesce(min, ?5), coalesce(?5, min)), max = max(coalesce(max, ?6), coalesce(?6, max)),
-  last = CASE WHEN last_step IS NULL OR ?8 >= last_step THEN ?9 ELSE last END,
-  last_time = CASE WHEN last_step IS NULL OR ?8 >= last_step THEN ?10 ELSE last_time END,
+  last = CASE WHEN {_STAYS} THEN last ELSE ?9 END,
+  last_time = CASE WHEN {_STAYS} THEN last_time ELSE ?10 END,
+  last_start = CASE WHEN {_STAYS} THEN last_start ELSE ?11 END,
   first_step = min(coalesce(first_step, ?7), ?7), last_step = max(coalesce(last_step, ?8), ?8)
 WHERE id = ?1
-"""
-_COLUMNS = "name, last, min, max, sum, count, nan_count, first_step, last_step, last_time"
+"""  # noqa: S608 - our own words
+_COLUMNS = "name, last, min, max, sum, count, nan_count, first_step, last_step, last_time, last_start"
 
 
 def series_ids(connection: sqlite3.Connection, run: int, names: Iterable[str], known: dict[str, int]) -> None:
@@ -112,9 +116,9 @@ def seal(connection: sqlite3.Connection, writer: int, columns: Sequence[ColumnGr
     """Turn the batches of a writer, and `columns` behind them, into chunks, and bring the summaries up to date."""
     rows = connection.execute("SELECT id, data FROM batch WHERE writer_key = ? ORDER BY id", (writer,)).fetchall()
     batches = [decode_batch(data) for _, data in rows]
-    summarised = _summarised(connection, writer)
-    fresh = [batch for (key, _), batch in zip(rows, batches, strict=True) if key > summarised]
-    _summarise(connection, [*fresh, columns])
+    known = _summarised(connection, writer)
+    fresh = [batch for (key, _), batch in zip(rows, batches, strict=True) if key > known.batch]
+    _summarise(connection, [*fresh, columns], known.began)
     for merged in merge_groups([*batches, columns]):
         _write_chunks(connection, writer, merged)
     connection.execute("DELETE FROM batch WHERE writer_key = ?", (writer,))
@@ -159,10 +163,16 @@ def _statistics(values: NDArray[np.float64]) -> list[tuple[int, float, float | N
 # ---- summaries
 
 
-def _summarised(connection: sqlite3.Connection, writer: int) -> int:
-    """Return the id of the last batch of a writer that its summaries know of."""
-    row = connection.execute("SELECT summarised FROM writer WHERE key = ?", (writer,)).fetchone()
-    return int(row[0] or 0)
+class _Summarised(NamedTuple):
+    """How far the summaries are with a writer: the id of its last batch that they know of, and when it began."""
+
+    batch: int
+    began: float
+
+
+def _summarised(connection: sqlite3.Connection, writer: int) -> _Summarised:
+    row = connection.execute("SELECT summarised, started_at FROM writer WHERE key = ?", (writer,)).fetchone()
+    return _Summarised(*row)
 
 
 def _catch_up(connection: sqlite3.Connection, writer: int, batch: int, columns: Sequence[ColumnGroup]) -> None:
@@ -170,20 +180,25 @@ def _catch_up(connection: sqlite3.Connection, writer: int, batch: int, columns: 
     before = connection.execute(
         "SELECT max(id) FROM batch WHERE writer_key = ? AND id < ?", (writer, batch)
     ).fetchone()[0]
-    if before is None or before <= _summarised(connection, writer):
-        _summarise(connection, [columns])
+    known = _summarised(connection, writer)
+    if before is None or before <= known.batch:
+        _summarise(connection, [columns], known.began)
         connection.execute("UPDATE writer SET summarised = ? WHERE key = ?", (batch, writer))
 
 
-def _summarise(connection: sqlite3.Connection, batches: Sequence[Sequence[ColumnGroup]]) -> None:
+def _summarise(connection: sqlite3.Connection, batches: Sequence[Sequence[ColumnGroup]], began: float) -> None:
     for groups in batches:
-        connection.executemany(_UPDATE, _summary_rows(groups))
+        connection.executemany(_UPDATE, _summary_rows(groups, began))
 
 
-def _summary_rows(groups: Sequence[ColumnGroup]) -> Iterable[tuple[Any, ...]]:
-    """Return the arguments of `_UPDATE`, so ordered that of several points at the highest step the last one wins."""
+def _summary_rows(groups: Sequence[ColumnGroup], began: float) -> Iterable[tuple[Any, ...]]:
+    """Return the arguments of `_UPDATE`, so ordered that of several points at the highest step the last one wins.
+
+    Args:
+        began: When the writer of the points began.
+    """
     rows = [row for group in groups if len(group.steps) for row in _of_group(group)]
-    return (row for _, row in sorted(rows, key=lambda pair: pair[0]))
+    return ((*row, began) for _, row in sorted(rows, key=lambda pair: pair[0]))
 
 
 def _of_group(group: ColumnGroup) -> Iterable[tuple[int, tuple[Any, ...]]]:
@@ -231,17 +246,37 @@ def read_summaries(connection: sqlite3.Connection, runs: dict[int, str]) -> dict
         found = connection.execute(f"SELECT id, run_key, {_COLUMNS} FROM series WHERE run_key IN ({marks})", keys)  # noqa: S608 - only marks are put in
         rows.update({row[0]: list(row[1:]) for row in found})
         pending = connection.execute(
-            "SELECT batch.data FROM batch JOIN writer ON writer.key = batch.writer_key"  # noqa: S608 - as above
-            f" WHERE writer.run_key IN ({marks}) AND batch.id > coalesce(writer.summarised, 0) ORDER BY batch.id",
+            "SELECT batch.data, writer.started_at FROM batch JOIN writer ON writer.key = batch.writer_key"  # noqa: S608 - as above
+            f" WHERE writer.run_key IN ({marks}) AND batch.id > writer.summarised ORDER BY batch.id",
             keys,
         ).fetchall()
-        for (data,) in pending:
-            for change in _summary_rows(decode_batch(data)):
+        for data, began in pending:
+            for change in _summary_rows(decode_batch(data), began):
                 _fold(rows[change[0]], change)
     for row in rows.values():
         if row[6]:
-            result[runs[row[0]]][row[1]] = _summary(row[1:])
+            result[runs[row[0]]][row[1]] = _summary(row[1:11])
     return result
+
+
+def latest_values(connection: sqlite3.Connection, name: str) -> dict[int, float | None]:
+    """Return by key of run the last value of a series in those runs where the table of series does not have it yet."""
+    rows = connection.execute(
+        "SELECT series.run_key, series.id, last_step, last_start, last, started_at, data"
+        " FROM batch JOIN writer ON writer.key = writer_key JOIN series ON series.run_key = writer.run_key"
+        " WHERE batch.id > summarised AND series.name = ? ORDER BY batch.id",
+        (name,),
+    )
+    found: dict[int, tuple[int | None, float, float | None]] = {}
+    for run, series, step, start, last, began, data in rows:
+        step, start, last = found.get(run, (step, start, last))  # noqa: PLW2901 - what the batches before said
+        points = _of_batch(data, series)
+        if points is not None:
+            row = len(points.steps) - 1 - int(points.steps[::-1].argmax())
+            if step is None or (points.steps[row], began) >= (step, start):
+                step, start, last = int(points.steps[row]), began, float(points.values[row])  # noqa: PLW2901 - as above
+        found[run] = step, start, last
+    return {run: last for run, (_, _, last) in found.items()}
 
 
 def _portions(keys: list[int], size: int = 500) -> Iterable[list[int]]:
@@ -250,14 +285,14 @@ def _portions(keys: list[int], size: int = 500) -> Iterable[list[int]]:
 
 def _fold(row: list[Any], change: tuple[Any, ...]) -> None:
     """Do to a row in memory what `_UPDATE` does to one in the table."""
-    _, count, missing, total, low, high, first, last, final, time = change
+    _, count, missing, total, low, high, first, last, final, time, began = change
     row[6] += count
     row[7] += missing
     row[5] = None if row[5] is None or math.isnan(total) else row[5] + total
     row[3] = min((v for v in (row[3], low) if v is not None), default=None)
     row[4] = max((v for v in (row[4], high) if v is not None), default=None)
-    if row[9] is None or last >= row[9]:
-        row[2], row[10] = final, time
+    if row[9] is None or (last, began) >= (row[9], row[11]):
+        row[2], row[10], row[11] = final, time, began
     row[8] = first if row[8] is None else min(row[8], first)
     row[9] = last if row[9] is None else max(row[9], last)
 
@@ -295,7 +330,8 @@ def read_series(connection: sqlite3.Connection, run: int, name: str, *, every: b
     if found is None:
         raise NotFound(f"the run has no metric {name!r}{_nearest(connection, run, name)}")
     parts: list[SeriesPoints] = []
-    for (writer,) in connection.execute("SELECT key FROM writer WHERE run_key = ? ORDER BY key", (run,)).fetchall():
+    writers = connection.execute("SELECT key FROM writer WHERE run_key = ? ORDER BY started_at, key", (run,)).fetchall()
+    for (writer,) in writers:
         parts += _sealed(connection, found[0], writer)
         parts += _recent(connection, found[0], writer)
     if not parts:
@@ -317,15 +353,18 @@ def _sealed(connection: sqlite3.Connection, series: int, writer: int) -> Iterabl
 
 def _recent(connection: sqlite3.Connection, series: int, writer: int) -> Iterable[SeriesPoints]:
     rows = connection.execute("SELECT data FROM batch WHERE writer_key = ? ORDER BY id", (writer,))
-    for (data,) in rows:
-        found = [part for group in decode_batch(data) if (part := _of_series(group, series)) is not None]
-        if len(found) == 1:
-            yield found[0][0]
-        elif found:
-            columns = (np.concatenate(column) for column in zip(*(points for points, _ in found), strict=True))
-            order = np.argsort(np.concatenate([places for _, places in found]))
-            steps, times, values = (column[order] for column in columns)
-            yield SeriesPoints(steps, times, values)
+    return (points for (data,) in rows if (points := _of_batch(data, series)) is not None)
+
+
+def _of_batch(data: bytes, series: int) -> SeriesPoints | None:
+    """Return a batch's points of one series, in the order of their arrival."""
+    found = [part for group in decode_batch(data) if (part := _of_series(group, series)) is not None]
+    if len(found) < 2:
+        return found[0][0] if found else None
+    columns = (np.concatenate(column) for column in zip(*(points for points, _ in found), strict=True))
+    order = np.argsort(np.concatenate([places for _, places in found]))
+    steps, times, values = (column[order] for column in columns)
+    return SeriesPoints(steps, times, values)
 
 
 def _of_series(group: ColumnGroup, series: int) -> tuple[SeriesPoints, NDArray[np.int64]] | None:

@@ -180,7 +180,7 @@ def _artifact_tables(db: Database) -> None:
 
 
 def _point_tables(db: Database) -> None:
-    # NULL in last, min, max and sum means NaN.
+    # NULL in last, min, max and sum means NaN. last_start is when the writer of last began.
     db.table("series").create(
         {
             "id": int,
@@ -195,6 +195,7 @@ def _point_tables(db: Database) -> None:
             "first_step": int,
             "last_step": int,
             "last_time": float,
+            "last_start": float,
         },
         pk="id",
         not_null={"run_key", "name"},
@@ -263,7 +264,7 @@ def render_schema() -> str:
     migrate(connection)
     statements = [row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
     statements += [
-        'INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at")'
+        'INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at")'  # noqa: S608 - our own names
         f" VALUES ('tracklib', '{migration.__name__}', datetime('now'))"
         for migration in MIGRATIONS
     ]

@@ -183,7 +183,8 @@ CREATE TABLE "series" (
    "nan_count" INTEGER,
    "first_step" INTEGER,
    "last_step" INTEGER,
-   "last_time" REAL
+   "last_time" REAL,
+   "last_start" REAL
 );
 
 CREATE UNIQUE INDEX "idx_series_run_key_name"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Part = Record | PointGroup | ScatteredPoints
 
-__all__ = ["EPOCH", "WriterScript", "points", "scattered", "ship"]
+__all__ = ["EPOCH", "WriterScript", "logged", "points", "scattered", "ship"]
 
 EPOCH = 1_700_000_000.0
 """When the first batch of a `WriterScript` is written by default, in seconds since the Unix epoch (UTC)."""
@@ -78,6 +78,37 @@ def scattered(calls: Sequence[tuple[str, int, float]], *, order: Sequence[int] |
         np.array([value for _, _, value in calls], dtype=np.float64),
         np.array(range(len(calls)) if order is None else order, dtype=np.int64),
     )
+
+
+def logged(calls: Iterable[tuple[Mapping[str, float], int]], *, at: float = EPOCH) -> list[Part]:
+    """Return what a shipper makes of calls `log(values, step)`: a group for each set of names, single points apart.
+
+    Args:
+        calls: Values and step of each.
+        at: When the first one was; the others follow a second after each other.
+
+    Example:
+        >>> single, pairs = logged([({"a": 1.0, "b": 2.0}, 0), ({"a": 3.0}, 1), ({"a": 4.0, "b": 5.0}, 2)])[::-1]
+        >>> single.order.tolist(), pairs.order.tolist(), pairs.values.tolist()
+        ([1], [0, 2], [[1.0, 2.0], [4.0, 5.0]])
+    """
+    shapes: dict[tuple[str, ...], list[tuple[int, Mapping[str, float], int]]] = {}
+    singles: list[tuple[int, str, int, float]] = []
+    for place, (values, step) in enumerate(calls):
+        if len(values) == 1:
+            singles += [(place, name, step, value) for name, value in values.items()]
+        else:
+            shapes.setdefault(tuple(values), []).append((place, values, step))
+    parts: list[Part] = []
+    for names, rows in shapes.items():
+        places = [place for place, _, _ in rows]
+        columns = {name: [values[name] for _, values, _ in rows] for name in names}
+        times = [at + place for place in places]
+        parts.append(points(columns, steps=[step for _, _, step in rows], times=times, order=places))
+    if singles:
+        few = scattered([single[1:] for single in singles], order=[place for place, *_ in singles])
+        parts.append(replace(few, times=at + few.order.astype(np.float64)))
+    return parts
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,26 +5,16 @@ Put `pytest_plugins = ["tracklib.testing.plugin"]` into the topmost `conftest.py
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 __all__ = ["pytest_collection_modifyitems", "pytest_configure"]
 
-SUITE = (
-    "appends",
-    "blobs",
-    "catalog",
-    "harness",
-    "points",
-    "queries",
-    "resumption",
-    "runs",
-    "sharing",
-    "states",
-    "summaries",
-)
-"""The modules of the suite that assert; a failed assertion in them is told as well as one in a test."""
-
-pytest.register_assert_rewrite(*(f"tracklib.testing.{name}" for name in SUITE))
+# A failed assertion of the suite is told as well as one in a test. What is imported already can no longer be rewritten.
+_MODULES = (f"{__package__}.{path.stem}" for path in Path(__file__).parent.glob("*.py"))
+pytest.register_assert_rewrite(*(name for name in _MODULES if name not in sys.modules))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,234 @@
+"""A store that keeps its batches in memory, and tells everything from them: what other stores are compared to."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from threading import RLock
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from tracklib.errors import NotFound
+from tracklib.model import Experiment, Project, SeriesPoints, Source, Summary
+from tracklib.records import new_id
+from tracklib.stores.base import Store, is_next
+from tracklib.testing.folding import RunLog
+from tracklib.testing.summaries import summary_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from tracklib.model import Artifact, Event, RunInfo
+    from tracklib.records import Batch
+    from tracklib.stores.base import RunQuery
+
+__all__ = ["MemoryStore"]
+
+
+@dataclass(slots=True)
+class _Contents:
+    """What all instances of one name share."""
+
+    lock: RLock = field(default_factory=RLock)
+    projects: dict[str, Project] = field(default_factory=dict)
+    experiments: dict[tuple[str, str], Experiment] = field(default_factory=dict)
+    runs: dict[str, RunLog] = field(default_factory=dict)
+    places: dict[str, tuple[str, str]] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+
+
+class MemoryStore(Store):
+    """Runs in the memory of this process, for tests. Instances of one URI are the same store.
+
+    It is made to be right, not to be fast: each answer is told anew from all batches.
+
+    Example:
+        >>> from tracklib.testing.batches import WriterScript, points
+        >>> store, script = MemoryStore("reference://example"), WriterScript(name="first")
+        >>> script.ship(store, points({"loss": [0.5, 0.25]}))
+        >>> store.run(script.run).name, store.series(script.run, "loss").values.tolist()
+        ('first', [0.5, 0.25])
+    """
+
+    scheme: ClassVar[str] = "reference"
+    _everything: ClassVar[dict[str, _Contents]] = {}
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self._all = self._everything.setdefault(uri, _Contents())
+
+    @property
+    def spool(self) -> Path | None:
+        """None: there is no folder beside it."""
+        return None
+
+    def check(self) -> None:  # noqa: D102 - as in the base
+        return
+
+    def close(self) -> None:  # noqa: D102
+        return
+
+    # ---- writing
+
+    def position(self, run: str, writer: str) -> int:  # noqa: D102
+        with self._all.lock:
+            return self._all.runs[run].position(writer) if run in self._all.runs else 0
+
+    def append(self, batch: Batch) -> int:  # noqa: D102
+        with self._all.lock:
+            position = self.position(batch.run, batch.writer)
+            if not is_next(batch, position):
+                return position
+            log = self._all.runs.setdefault(batch.run, RunLog(batch.run))
+            log.batches.append(deepcopy(batch))
+            if batch.run not in self._all.places:
+                self._place(log)
+            return batch.end
+
+    def _place(self, log: RunLog) -> None:
+        """Make the project and the experiment of a new run."""
+        start = log.first_start
+        place = start.data.get("project") or "recovered", start.data.get("experiment") or "default"
+        self._all.places[log.id] = place
+        self._make_project(place[0], start.time)
+        defaults = self._all.projects[place[0]].settings.experiment_defaults
+        made = Experiment(id=new_id(), project=place[0], name=place[1], created_at=start.time, updated_at=start.time)
+        self._all.experiments.setdefault(place, replace(made, **defaults))
+
+    def _make_project(self, name: str, at: float) -> None:
+        self._all.projects.setdefault(name, Project(id=new_id(), name=name, created_at=at, updated_at=at))
+
+    def put_project(self, project: Project) -> None:  # noqa: D102
+        with self._all.lock:
+            kept = self._all.projects.get(project.name, project)
+            changed = replace(project, id=kept.id or new_id(), created_at=kept.created_at)
+            self._all.projects[project.name] = deepcopy(changed)
+
+    def put_experiment(self, experiment: Experiment) -> None:  # noqa: D102
+        with self._all.lock:
+            self._make_project(experiment.project, experiment.created_at)
+            place = experiment.project, experiment.name
+            kept = self._all.experiments.get(place, experiment)
+            changed = replace(experiment, id=kept.id or new_id(), created_at=kept.created_at)
+            self._all.experiments[place] = deepcopy(changed)
+
+    def put_blob(self, source: BinaryIO) -> tuple[str, int]:  # noqa: D102
+        content = b"".join(iter(lambda: source.read(1 << 20), b""))
+        checksum = hashlib.sha256(content).hexdigest()
+        self._all.blobs[checksum] = content
+        return checksum, len(content)
+
+    # ---- reading
+
+    def projects(self, *, archived: bool | None = False) -> list[Project]:  # noqa: D102
+        with self._all.lock:
+            found = [p for p in self._all.projects.values() if _is_wanted(p.archived_at, archived)]
+            return deepcopy(sorted(found, key=lambda project: project.name))
+
+    def experiments(self, project: str | None = None, *, archived: bool | None = False) -> list[Experiment]:  # noqa: D102
+        with self._all.lock:
+            found = [e for e in self._all.experiments.values() if _is_wanted(e.archived_at, archived)]
+            return deepcopy(
+                sorted((e for e in found if project in {None, e.project}), key=lambda e: (e.project, e.name))
+            )
+
+    def runs(self, query: RunQuery) -> list[RunInfo]:  # noqa: D102
+        with self._all.lock:
+            found = [info for info in map(self.run, self._all.runs) if _meets(info, query)]
+            found.sort(key=lambda info: (info.created_at, info.id), reverse=query.descending)
+            if query.order_by != "created":
+                found = self._by_metric(found, query)
+            part = found[query.offset :][: query.limit]
+        return [
+            replace(
+                info,
+                source=replace(info.source, diff=Source().diff, untracked={}),
+                environment=replace(info.environment, packages={}),
+            )
+            for info in part
+        ]
+
+    def _by_metric(self, found: list[RunInfo], query: RunQuery) -> list[RunInfo]:
+        lasts: dict[str, float] = {}
+        for info in found:
+            points = self._all.runs[info.id].series().get(query.order_by)
+            lasts[info.id] = math.nan if points is None else summary_of("", *points).last
+        ordered = [info for info in found if not math.isnan(lasts[info.id])]
+        ordered.sort(key=lambda info: lasts[info.id], reverse=query.descending)
+        return ordered + [info for info in found if math.isnan(lasts[info.id])]
+
+    def run(self, run: str) -> RunInfo:  # noqa: D102
+        with self._all.lock:
+            info = deepcopy(self._log(run).info())
+            project, experiment = self._all.places[run]
+        return replace(info, project=project, experiment=experiment)
+
+    def summaries(self, runs: Sequence[str]) -> dict[str, dict[str, Summary]]:  # noqa: D102
+        with self._all.lock:
+            every = {run: self._log(run).series() for run in runs}
+        return {
+            run: {name: summary_of(name, *points) for name, points in series.items() if len(points.steps)}
+            for run, series in every.items()
+        }
+
+    def series(self, run: str, name: str, *, every: bool = False) -> SeriesPoints:  # noqa: D102
+        with self._all.lock:
+            points = self._log(run).series().get(name)
+        if points is None:
+            raise NotFound(f"the run has no metric {name!r}")
+        order = np.argsort(points.steps, kind="stable")
+        if not every:
+            last = {step: row for row, step in enumerate(points.steps.tolist())}
+            order = np.array([last[step] for step in sorted(last)], dtype=np.int64)
+        return SeriesPoints(points.steps[order], points.times[order], points.values[order])
+
+    def artifacts(self, run: str) -> list[Artifact]:  # noqa: D102
+        with self._all.lock:
+            return deepcopy(self._log(run).artifacts())
+
+    def events(self, run: str, kinds: Sequence[str] = ()) -> list[Event]:  # noqa: D102
+        with self._all.lock:
+            return deepcopy([event for event in self._log(run).events() if not kinds or event.kind in kinds])
+
+    def open_blob(self, checksum: str) -> BinaryIO:  # noqa: D102
+        if checksum not in self._all.blobs:
+            raise NotFound(f"there is no blob {checksum!r}")
+        return io.BytesIO(self._all.blobs[checksum])
+
+    def _log(self, run: str) -> RunLog:
+        if run not in self._all.runs:
+            raise NotFound(f"the store has no run {run!r}")
+        return self._all.runs[run]
+
+
+def _is_wanted(archived_at: float | None, archived: bool | None) -> bool:
+    return archived is None or archived == (archived_at is not None)
+
+
+def _meets(info: RunInfo, query: RunQuery) -> bool:
+    return (
+        all(
+            wanted is None or wanted == actual
+            for wanted, actual in (
+                (query.project, info.project),
+                (query.experiment, info.experiment),
+                (query.name, info.name),
+                (query.parent, info.parent),
+            )
+        )
+        and _is_among(info.id, query.ids)
+        and _is_among(info.status, query.status)
+        and info.id.startswith(query.id_prefix)
+        and query.tags.items() <= info.tags.items()
+        and _is_wanted(info.archived_at, query.archived)
+    )
+
+
+def _is_among(value: str, wanted: Iterable[str]) -> bool:
+    return not wanted or value in wanted

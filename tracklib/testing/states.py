@@ -1,0 +1,221 @@
+"""The suite's random histories: whatever writers do, a store says what the store in memory says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from tracklib.model import Experiment, Project
+from tracklib.records import RecordKind, new_id
+from tracklib.stores.base import RunQuery, Store
+from tracklib.testing.batches import EPOCH, WriterScript, logged
+from tracklib.testing.harness import StoreHarness
+from tracklib.testing.memory import MemoryStore
+from tracklib.testing.summaries import same_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracklib.model import RunInfo
+    from tracklib.records import Batch, Record
+
+__all__ = ["StateContract", "calls"]
+
+_NAMES = ("loss", "train/loss", "é", "a'b")
+_WIDE = tuple(f"layer/{n}" for n in range(70))
+
+# Whole numbers, so that sums are the same in whatever order they are made.
+_values = st.one_of(
+    st.integers(-1000, 1000).map(float), st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 2.0**40])
+)
+_steps = st.one_of(st.integers(-3, 12), st.sampled_from([-(1 << 63), (1 << 63) - 1, 1 << 54]))
+_texts = st.text(alphabet="ab$.'\" é\n", max_size=5)
+_leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), _texts)
+_params = st.recursive(
+    _leaves, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_texts, inner, max_size=3), max_leaves=6
+)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> list[tuple[dict[str, float], int]]:
+    """Draw calls of `log`: values by name, few names or many, and a step."""
+    found = []
+    for _ in range(draw(st.integers(0, 6))):
+        wide = draw(st.integers(0, 9)) == 0
+        names = _WIDE if wide else draw(st.lists(st.sampled_from(_NAMES), min_size=1, unique=True))
+        value = draw(_values)
+        found.append(({name: value + n for n, name in enumerate(names)}, draw(_steps)))
+    return found
+
+
+@st.composite
+def _records(draw: st.DrawFn) -> list[tuple[str, dict[str, Any]]]:
+    """Draw kinds and data of records."""
+    kinds: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+        RecordKind.PARAMS: st.fixed_dictionaries({"params": st.dictionaries(_texts, _params, max_size=3)}),
+        RecordKind.TAGS: st.fixed_dictionaries({"tags": st.dictionaries(_texts, st.none() | _texts, max_size=3)}),
+        RecordKind.NOTES: st.fixed_dictionaries({"text": _texts}),
+        RecordKind.NAME: st.fixed_dictionaries({"name": st.text("ab", min_size=1, max_size=3)}),
+        RecordKind.MESSAGE: st.fixed_dictionaries({"level": st.just("info"), "text": _texts}),
+        RecordKind.DROPPED: st.fixed_dictionaries({"counts": st.dictionaries(_texts, st.integers(0, 9), max_size=2)}),
+        RecordKind.HEARTBEAT: st.just({}),
+        "unheard-of": st.dictionaries(_texts, _params, max_size=2),
+    }
+    return [(kind, draw(kinds[kind])) for kind in draw(st.lists(st.sampled_from(sorted(kinds)), max_size=3))]
+
+
+class _Histories(RuleBasedStateMachine):
+    """Does the same to a store and to one in memory. Each history has projects and runs of its own."""
+
+    scripts: Bundle[WriterScript] = Bundle("scripts")
+    first: ClassVar[Store]
+    reopen: ClassVar[Callable[[Store], Store]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = self.first
+        self.reference = MemoryStore(f"reference://{new_id()}")
+        self.prefix = new_id()
+        self.clock = EPOCH
+        self.ended: set[tuple[str, str]] = set()
+        self.shipped: list[Batch] = []
+
+    def both(self, batch: Batch) -> None:
+        """Append to both stores, which must return the same."""
+        assert self.store.append(batch) == self.reference.append(batch)
+        self.shipped.append(batch)
+
+    def now(self, script: WriterScript) -> WriterScript:
+        """Let the script's clock show a moment that is later than all before."""
+        self.clock += 10.0
+        script.clock = self.clock
+        return script
+
+    def told(self, script: WriterScript, records: list[tuple[str, dict[str, Any]]]) -> list[Record]:
+        return [script.record(kind, **data) for kind, data in records]
+
+    @rule(target=scripts, project=st.sampled_from("ab"), experiment=st.sampled_from("xy"), lost=st.booleans())
+    def begin(self, project: str, experiment: str, *, lost: bool) -> WriterScript:
+        """A run begins; or what is left of one does."""
+        script = self.now(WriterScript(project=self.prefix + project, experiment=experiment))
+        if not lost:
+            self.both(script.start(created_by="ada"))
+        else:
+            script.lose()
+            self.both(script.batch(script.record(RecordKind.HEARTBEAT), after_gap=True))
+        return script
+
+    @rule(target=scripts, script=scripts, primary=st.booleans(), host=st.sampled_from("mn"))
+    def join(self, script: WriterScript, host: str, *, primary: bool) -> WriterScript:
+        """Another process joins a run, as a helper or to go on with it."""
+        other = self.now(script.joined_by(new_id()))
+        self.both(other.start(primary=primary, host=host, rank=1))
+        return other
+
+    @rule(script=scripts, drawn=calls(), records=_records(), final=st.booleans())
+    def append(self, script: WriterScript, drawn: Any, records: Any, *, final: bool) -> None:
+        """A writer tells something, and perhaps ends with it."""
+        self.now(script)
+        parts = [*self.told(script, records), *logged(drawn, at=self.clock)]
+        self.both(script.batch(*parts, final=final))
+
+    @rule(script=scripts, name=st.sampled_from(_NAMES), value=_values)
+    def append_much(self, script: WriterScript, name: str, value: float) -> None:
+        """A writer tells so much at once that it is kept in another form."""
+        self.now(script)
+        drawn = [({name: value, "other": 1.0}, step // 2) for step in range(4200)]
+        self.both(script.batch(*logged(drawn, at=self.clock)))
+
+    @rule(script=scripts, status=st.sampled_from(["completed", "failed", "killed"]), seconds=st.none() | st.just(4.0))
+    def end(self, script: WriterScript, status: str, seconds: float | None) -> None:
+        """A process ends."""
+        if (script.run, script.writer) not in self.ended:
+            self.ended.add((script.run, script.writer))
+            self.both(self.now(script).end(status, reason=status, duration=seconds))
+
+    @rule(data=st.data())
+    def append_again(self, data: st.DataObject) -> None:
+        """A batch arrives that was shipped before, or overlaps with one, or comes too early."""
+        if self.shipped:
+            batch = data.draw(st.sampled_from(self.shipped[-5:]))
+            start, end = (data.draw(st.sampled_from([-500, 0, 500, 100_000])) for _ in range(2))
+            self.both(replace(batch, start=batch.start + start, end=batch.end + start + min(end, 500)))
+            self.shipped.pop()
+
+    @rule(name=st.sampled_from("abc"), text=_texts, archived=st.booleans())
+    def put_project(self, name: str, text: str, *, archived: bool) -> None:
+        """Somebody describes a project."""
+        self.clock += 10.0
+        at = self.clock if archived else None
+        project = Project(id=new_id(), name=self.prefix + name, description=text, archived_at=at)
+        for store in (self.store, self.reference):
+            store.put_project(project)
+
+    @rule(project=st.sampled_from("abc"), name=st.sampled_from("xyz"), text=_texts)
+    def put_experiment(self, project: str, name: str, text: str) -> None:
+        """Somebody describes an experiment."""
+        experiment = Experiment(id=new_id(), project=self.prefix + project, name=name, hypothesis=text)
+        for store in (self.store, self.reference):
+            store.put_experiment(experiment)
+
+    @rule()
+    def close(self) -> None:
+        """The store is closed, and opened again by somebody else."""
+        self.store.close()
+        self.store = type(self).reopen(self.store)
+
+    @rule(script=scripts)
+    def look(self, script: WriterScript) -> None:
+        """Somebody looks at a run: both stores must say the same of it."""
+        run = script.run
+        assert _comparable(self.store.run(run)) == _comparable(self.reference.run(run))
+        assert self.store.events(run) == self.reference.events(run)
+        found, wanted = (store.summaries([run])[run] for store in (self.store, self.reference))
+        assert found.keys() == wanted.keys()
+        for name in [*found][:6]:
+            assert same_summary(found[name], wanted[name]), (found[name], wanted[name])
+            for every in (False, True):
+                pair = (store.series(run, name, every=every) for store in (self.store, self.reference))
+                for mine, theirs in zip(*pair, strict=True):
+                    assert mine.tobytes() == theirs.tobytes()
+
+    @rule(order=st.sampled_from(["created", "loss", "layer/3"]), descending=st.booleans(), limit=st.none() | st.just(2))
+    def list(self, order: str, limit: int | None, *, descending: bool) -> None:
+        """Somebody lists runs and what they are gathered under."""
+        for project in "ab":
+            query = RunQuery(project=self.prefix + project, order_by=order, descending=descending, limit=limit)
+            found, wanted = (store.runs(query) for store in (self.store, self.reference))
+            assert [info.id for info in found] == [info.id for info in wanted]
+        for name in "abc":
+            project = self.prefix + name
+            one, other = (store.experiments(project, archived=None) for store in (self.store, self.reference))
+            assert [replace(e, id="") for e in one] == [replace(e, id="") for e in other]
+
+    def teardown(self) -> None:
+        """Look at everything in the end."""
+        for run in sorted({batch.run for batch in self.shipped}):
+            self.look(WriterScript(run=run))
+
+
+def _comparable(info: RunInfo) -> RunInfo:
+    return replace(info, writers=tuple(sorted(info.writers, key=lambda writer: writer.writer)))
+
+
+class StateContract(StoreHarness):
+    """What holds for any history."""
+
+    def test_random_histories_are_told_like_the_store_in_memory_tells_them(self, store: Store) -> None:
+        """Runs, writers, batches, refusals and reopenings in any order leave what they say."""
+        WriterScript(project="before").ship(store)
+        histories = type("Histories", (_Histories,), {"first": store, "reopen": staticmethod(self.reopen)})
+        run_state_machine_as_test(
+            histories,
+            settings=settings(
+                deadline=None, max_examples=3000, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+            ),
+        )
