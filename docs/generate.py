@@ -107,12 +107,16 @@ def members_table(words: str) -> str:
     """
     path, *names = words.split()
     kind = find(path)
-    texts = sections(kind).get("Attributes", {})
+    texts: dict[str, str] = {}
+    types: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        texts |= sections(base).get("Attributes", {}) if base.__doc__ else {}
+        types |= inspect.get_annotations(base)
     rows = []
     for name in names:
         member = inspect.getattr_static(kind, name, None)
         getter = getattr(member, "fget", None) or getattr(member, "func", None)
-        annotation = inspect.signature(getter).return_annotation if getter else kind.__annotations__.get(name, "")
+        annotation = inspect.signature(getter).return_annotation if getter else types.get(name, "")
         text = texts.get(name) or " ".join((inspect.getdoc(member) or "").split("\n\n")[0].split())
         rows.append((f"`{name}`", f"`{annotation}`" if annotation not in {"", inspect.Signature.empty} else "", text))
     return table(("attribute", "type", "meaning"), rows)

@@ -615,11 +615,16 @@ def test_an_asynchronous_generator_that_is_closed_has_completed() -> None:
         async with contextlib.aclosing(stream(5, said.append)) as closing:
             async for _ in closing:
                 break
-        async for _ in stream(5, said.append):
+        closed = asyncio.Event()
+
+        def note(word: str) -> None:
+            said.append(word)
+            closed.set()
+
+        async for _ in stream(5, note):
             break
         gc.collect()
-        while len(said) < 3:
-            await asyncio.sleep(0)
+        await closed.wait()
 
     asyncio.run(main())
     assert said == ["closed"] * 3

@@ -39,7 +39,9 @@ class Surroundings(Companion):
         self._monitor: SystemMonitor | None = None
         if settings.auto_log_console:
             from tracklib.capture.console import ConsoleCapture
+            from tracklib.capture.redact import mask_text
 
+            self._mask = mask_text
             self._console = ConsoleCapture(self._on_line)
             self._console.start()
         self._stopping = threading.Event()
@@ -53,13 +55,12 @@ class Surroundings(Companion):
         self._stopping.set()
         self._thread.join(STOP_PATIENCE_SECONDS)
         if self._monitor:
-            resources = self._monitor.stop(timeout_s=STOP_PATIENCE_SECONDS)
+            resources = self._monitor.stop(timeout_s=STOP_PATIENCE_SECONDS, storage_bytes=self._run.stored_bytes)
             self._run.record_event(RecordKind.RESOURCES, jsonable(asdict(resources)))
 
     def _on_line(self, stream: str, time: float, text: str) -> None:
-        from tracklib.capture.redact import mask_text
-
-        self._run.record_event(RecordKind.CONSOLE, {"stream": stream, "lines": [[time, clean_text(mask_text(text))]]})
+        line = clean_text(self._mask(text))
+        self._run.record_event(RecordKind.CONSOLE, {"stream": stream, "lines": [[time, line]]})
 
     # ---- in the thread
 

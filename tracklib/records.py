@@ -30,6 +30,7 @@ __all__ = [
     "flatten_params",
     "id_time",
     "is_id",
+    "is_mark",
     "new_id",
 ]
 
@@ -83,18 +84,30 @@ def is_id(text: str) -> bool:
     return len(text) == ID_LENGTH and text[0] in "01234567" and all(character in _CROCKFORD for character in text)
 
 
+def is_mark(value: Mapping[str, Any]) -> bool:
+    """Tell whether a mapping stands for what JSON cannot say: its keys begin with one `$`, those of users with two.
+
+    Example:
+        >>> is_mark({"$float": "nan"}), is_mark({"$$ref": 1}), is_mark({})
+        (True, False, False)
+    """
+    key = str(next(iter(value), ""))
+    return key.startswith("$") and not key.startswith("$$")
+
+
 def flatten_params(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested params under their dotted names.
 
-    An empty mapping is a leaf, and so is a marked value (a mapping whose keys begin with `$`).
+    An empty mapping is a leaf, and so is a mark. The `$` that `jsonable` put before a key is taken away.
 
     Example:
         >>> dict(flatten_params({"model": {"hidden": 128}, "seed": 1}))
         {'model.hidden': 128, 'seed': 1}
     """
     for key, value in params.items():
-        name = f"{prefix}.{key}" if prefix else str(key)
-        if isinstance(value, dict) and value and not str(next(iter(value))).startswith("$"):
+        key = str(key).removeprefix("$")  # noqa: PLW2901 - as it was given
+        name = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, dict) and value and not is_mark(value):
             yield from flatten_params(value, name)
         else:
             yield name, value

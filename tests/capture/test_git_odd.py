@@ -241,3 +241,18 @@ def test_files_of_any_content(tmp_path_factory: pytest.TempPathFactory, head: by
 
     assert found is not None
     assert found.root == folder.parent
+
+
+def test_a_virtual_environment_that_git_does_not_ignore_is_left_out(tmp_path: Path) -> None:
+    """Its thousands of files are named once, as a folder, and do not make the code dirty."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    library = tmp_path / "env" / "lib" / "package.py"
+    library.parent.mkdir(parents=True)
+    library.write_text("x = 1\n")
+    (tmp_path / "env" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+
+    source = capture_source(tmp_path)
+
+    assert source.untracked == {}
+    assert source.skipped["env/"] == "installed packages"
+    assert source.dirty is False

@@ -44,8 +44,10 @@ with start(name=sys.argv[1]) as run:
 
 def test_recoveries_side_by_side_ship_each_journal_once(start: Start, records: Any) -> None:
     """Whoever comes later finds nothing left to do, and the runs keep the status that they ended with."""
-    start("for _ in range(20):\n    run = start(mode='offline')\n    for step in range(500): run.log({'x': step})\n"
-          "    run.finish('failed')\n").succeed()
+    start(
+        "for _ in range(20):\n    run = start(mode='offline')\n    for step in range(500): run.log({'x': step})\n"
+        "    run.finish('failed')\n"
+    ).succeed()
     programs = [start("tracklib.sync(store=STORE)") for _ in range(4)]
     for program in programs:
         program.succeed()
@@ -125,7 +127,7 @@ with start() as run:
 
 def test_a_fork_at_any_moment_does_no_harm(start: Start, records: Any) -> None:
     """Threads log, the shipper ships, and the main thread forks: no child hangs, and nothing is lost."""
-    start("""
+    program = start("""
 def work(number):
     for step in itertools.count():
         run.log({"x": step}, step) if number else run.log({f"y{step % 100}": step}, step)
@@ -146,11 +148,12 @@ for number in range(100):
 told[9] = 1
 for thread in threads:
     thread.join()
-""").succeed()
-    run, told = records.run(), start("")
+""")
+    program.succeed()
+    run = records.run()
 
     assert values_of(run, "child") == [float(number) for number in range(100)]
-    assert records.steps("x") == list(range(told.told(1)))
+    assert records.steps("x") == list(range(program.told(1)))
     assert run.status == "completed"
 
 
@@ -187,6 +190,7 @@ def test_a_child_that_was_killed_is_recovered_by_the_next_process(start: Start, 
     program = start("""
 run = start()
 run.log({"x": 0}, 0)
+assert run.flush()
 for number in range(1, 4):
     child = os.fork()
     if not child:
@@ -372,7 +376,7 @@ for thread in threads:
 
 
 def test_a_run_is_finished_once(start: Start, records: Any) -> None:
-    """Twice, from two threads, while others log: every call that was not refused is kept, and the first status counts."""
+    """Twice, from two threads, while others log: every call that was not refused is kept; the first status counts."""
     program = start("""
 def log(number):
     for step in itertools.count():

@@ -29,7 +29,7 @@ for step in itertools.count(1):
         break
 told[3] = run.finish()
 """
-"""Tells that the store has the first point (1), then how far it is (0) until it is told to end (2), then the answer (3)."""
+"""Tells that the store has a point (1), then how far it is (0) until it is told to end (2), then the answer (3)."""
 
 
 @contextmanager

@@ -23,10 +23,14 @@ class KeepsFiles:
     """Methods of a run that keep files, figures, tables, text and models as artifacts.
 
     Each returns when the bytes are in the store's blobs, safe from later changes of the original.
+
+    Attributes:
+        stored_bytes: Size of what was kept so far, what was there already included.
     """
 
     id: str
     store: str
+    stored_bytes: int = 0
     _observer: Observer
 
     def _record(self, kind: str, data: dict[str, Any]) -> None:
@@ -138,6 +142,7 @@ class KeepsFiles:
             step=label.step,
             files=tuple(files),
         )
+        self.stored_bytes += artifact.size
         metadata = {**jsonable(content.metadata), **label.metadata}
         self._record(RecordKind.ARTIFACT, {**jsonable(asdict(artifact)), "metadata": metadata})
 

@@ -210,6 +210,7 @@ def _read_untracked(repository: Repository, changes: Changes, limit: int) -> Non
     words = ["ls-files", "-z", "--others", "--exclude-standard", *staged]
     output = run_git(repository, words, limit=_LIST_BYTES, timeout_s=_TIMEOUT_S)
     names = {name for name in output.data.split(b"\0") if name and not _OWN_FOLDERS.intersection(_parts(name))}
+    names = _without_installed(changes, names)
     if output.problem:
         changes.skip("untracked", output.problem)
     if names:
@@ -217,6 +218,15 @@ def _read_untracked(repository: Repository, changes: Changes, limit: int) -> Non
     elif output.problem and not changes.dirty:
         changes.dirty = None
     _keep_untracked(repository, changes, limit, names)
+
+
+def _without_installed(changes: Changes, names: set[bytes]) -> set[bytes]:
+    """Leave out virtual environments and `node_modules` that nobody told git to ignore: they are no code of the run."""
+    markers = (b"/pyvenv.cfg", b"node_modules/.package-lock.json")
+    folders = tuple(name[: name.rindex(b"/") + 1] for name in names if name.endswith(markers))
+    for folder in folders:
+        changes.skip(readable(folder), "installed packages")
+    return {name for name in names if not name.startswith(folders)} if folders else names
 
 
 def _parts(name: bytes) -> list[str]:

@@ -52,21 +52,20 @@ class SqliteFile:
         self._lock = RLock()
 
     def check(self) -> None:
-        """See whether the file can be written to, from its first bytes alone: no lock is waited for.
+        """See whether the file can be written to, from its first bytes alone: no lock is waited for, nothing is made.
 
         Raises:
             StoreError: It cannot; the message says why and what to do.
         """
-        folder = self.path.parent
         self._refuse_network()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             head = _head(self.path)
         except OSError as error:
             raise StoreError(
                 f"the store {self.path} cannot be opened: {error.strerror}; choose another with store=…"
             ) from error
-        if not os.access(self.path if self.path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
+        home = next(parent for parent in self.path.parents if parent.exists())
+        if not home.is_dir() or not all(os.access(path, os.W_OK) for path in (home, self.path) if path.exists()):
             raise StoreError(
                 f"the store {self.path} cannot be written to: change its rights or choose another with store=…"
             )

@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracklib.model import ExperimentStatus, RecordKind, RunStatus, flatten_params, new_id
+from tracklib.records import is_mark
 from tracklib.values import restore
 
 if TYPE_CHECKING:
@@ -241,15 +242,11 @@ def _params(connection: sqlite3.Connection, run: int, writer: int, record: Recor
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Return nested params with `new` over `old`; marked values are leaves."""
+    """Return nested params with `new` over `old`; marks are leaves."""
     result = dict(old)
     for key, value in new.items():
         before = result.get(key)
-        nested = (
-            isinstance(value, dict)
-            and isinstance(before, dict)
-            and not any(k.startswith("$") for k in (*value, *before))
-        )
+        nested = all(isinstance(one, dict) and not is_mark(one) for one in (value, before))
         result[key] = _merged(before or {}, value) if nested else value
     return result
 

@@ -197,7 +197,7 @@ def _changed(info: RunInfo, records: list[Record]) -> RunInfo:
     tags: dict[str, str] = {}
     for record in records:
         if record.kind == RecordKind.PARAMS:
-            params = _over(params, record.data["params"])
+            params = {**params, **_over_all(params, record.data["params"])}
         elif record.kind == RecordKind.TAGS:
             tags = {name: text for name, text in {**tags, **record.data["tags"]}.items() if text is not None}
         elif record.kind == RecordKind.NOTES:
@@ -207,11 +207,16 @@ def _changed(info: RunInfo, records: list[Record]) -> RunInfo:
     return replace(info, params=_unmarked(params), tags=tags)
 
 
+def _over_all(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return what there is for the names of later params: mappings with them over those that were there."""
+    return {key: _over(old[key], value) if key in old else value for key, value in new.items()}
+
+
 def _over(old: Any, new: Any) -> Any:
-    """Return params with later ones over them."""
-    if not all(isinstance(value, dict) and not any(key.startswith("$") for key in value) for value in (old, new)):
+    marks = ({"$float"}, {"$repr", "$type"})
+    if not all(isinstance(value, dict) and value.keys() not in marks for value in (old, new)):
         return new
-    return {**old, **{key: _over(old[key], value) if key in old else value for key, value in new.items()}}
+    return {**old, **_over_all(old, new)}
 
 
 def _unmarked(value: Any) -> Any:
@@ -222,7 +227,9 @@ def _unmarked(value: Any) -> Any:
         return value
     numbers = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
     mark = value.get("$float") if len(value) == 1 else None
-    return numbers[mark] if mark in tuple(numbers) else {key: _unmarked(item) for key, item in value.items()}
+    if mark in tuple(numbers):
+        return numbers[mark]
+    return {key[1:] if key.startswith("$$") else key: _unmarked(item) for key, item in value.items()}
 
 
 def _end(info: RunInfo, writer: WriterInfo, record: Record) -> RunInfo:

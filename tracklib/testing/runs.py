@@ -112,8 +112,8 @@ class RunContract(StoreHarness):
         changes = (
             {"model": {"hidden": 1, "act": "relu", "sizes": [1, 2]}, "lr": 1, "opt": "sgd", "sub": {"a": 1}},
             {"model": {"hidden": 2, "sizes": [3]}, "opt": {"name": "adam"}, "sub": 5},
-            {"model": {"heads": {"a": 1}}, "x": {"$float": "inf"}},
-            {"model": {"heads": {"b": 2}}, "x": {"y": 1}},
+            {"model": {"heads": {"a": 1}}, "x": {"$float": "inf"}, "z": {"$$ref": 1}},
+            {"model": {"heads": {"b": 2}}, "x": {"y": 1}, "z": {"$$id": 2}},
         )
 
         assert _run_with(store, RecordKind.PARAMS, *({"params": change} for change in changes)).params == {
@@ -122,6 +122,7 @@ class RunContract(StoreHarness):
             "opt": {"name": "adam"},
             "sub": 5,
             "x": {"y": 1},
+            "z": {"$ref": 1, "$id": 2},
         }
 
     def test_tags_are_set_and_removed(self, store: Store) -> None:
