@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tracklib.errors import ConfigError
+from tracklib.forking import await_imports
 from tracklib.recording.recovery import await_recoveries
 from tracklib.records import RunStatus
 from tracklib.values import clean_text
@@ -69,6 +70,7 @@ class _Process:
         self.exit_code: object = None
         self.exit_positions: dict[int, int] = {}
         self.last_value: object = None
+        self.masks: dict[int, set[signal.Signals | int]] = {}
 
 
 _process = _Process()
@@ -79,7 +81,7 @@ def manage(run: ManagedRun) -> None:
     if not _process.registered:
         _process.registered = True
         atexit.register(_at_exit)
-        os.register_at_fork(after_in_child=_in_child)
+        os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
     if not _process.runs:
         _process.last_value = getattr(sys, "last_value", None)
         _watch_exit_code()
@@ -240,9 +242,28 @@ def _die_of(number: int) -> None:
 # ---- forked children
 
 
+def _before_fork() -> None:
+    """Wait for imports under way, and hold SIGTERM back until the child has the default handler.
+
+    Python forgets a signal that a child gets before it is set up. The default would have ended it; with a handler it
+    would live, and whoever had terminated it, as pools do, would wait for ever.
+    """
+    await_imports()
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        _process.masks[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _in_parent() -> None:
+    mask = _process.masks.pop(threading.get_ident(), None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _in_child() -> None:
     runs, _process.runs = _process.runs, []
     if signal.getsignal(signal.SIGTERM) is _on_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _in_parent()
+    _process.masks.clear()
     for run in runs:
         run.after_fork()

@@ -105,8 +105,8 @@ def flatten_params(params: Mapping[str, Any], prefix: str = "") -> Iterator[tupl
         {'model.hidden': 128, 'seed': 1}
     """
     for key, value in params.items():
-        key = str(key).removeprefix("$")  # noqa: PLW2901 - as it was given
-        name = f"{prefix}.{key}" if prefix else key
+        own = str(key)[1:] if str(key).startswith("$$") else str(key)
+        name = f"{prefix}.{own}" if prefix else own
         if isinstance(value, dict) and value and not is_mark(value):
             yield from flatten_params(value, name)
         else:

@@ -15,8 +15,10 @@ chance = random.Random(7)
 def alarms(handler):
     # Interrupt the main thread thousands of times a second.
     def on_alarm(*_):
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(2e-5, 5e-4))
-        handler()
+        try:
+            handler()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(2e-5, 5e-4))
     signal.signal(signal.SIGALRM, on_alarm)
     signal.setitimer(signal.ITIMER_REAL, 1e-4)
 

@@ -31,7 +31,7 @@ class BlobFolder:
         ...     checksum, size = blobs.put(io.BytesIO(b"weights"))
         ...     blobs.verify(checksum)
         ...     checksum[:8], size
-        ('9a129d16', 7)
+        ('9a129038', 7)
     """
 
     def __init__(self, folder: Path) -> None:

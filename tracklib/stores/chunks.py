@@ -160,7 +160,7 @@ def _decode_batch(raw: bytes) -> list[ColumnGroup]:
     count = int(words[0])
     shapes = words[1 : 1 + 2 * count].reshape(count, 2)
     lengths = np.where(shapes[:, 1] == 0, shapes[:, 0], shapes[:, 1])
-    names = np.split(words[1 + 2 * count :], np.cumsum(lengths)[:-1])
+    names = np.split(words[1 + 2 * count :], np.cumsum(lengths))[:-1]
     groups = []
     for (rows, width), series in zip(shapes.tolist(), names, strict=True):
         steps, times, order = (np.cumsum(take(rows), dtype=np.int64) for _ in range(3))
@@ -202,9 +202,9 @@ def merge_groups(batches: Iterable[Sequence[ColumnGroup]]) -> list[MergedColumns
 
 def _by_series(scattered: list[ColumnGroup]) -> Iterator[ColumnGroup]:
     """Yield a group of its own for each series of scattered points."""
-    if not scattered:
-        return
     columns = [np.concatenate(column) for column in zip(*scattered, strict=True)]
+    if not columns or not len(columns[0]):
+        return
     order = np.argsort(columns[0], kind="stable")
     series, steps, times, values, places = (column[order] for column in columns)
     starts = np.flatnonzero(np.diff(series, prepend=series[0] - 1))
@@ -266,11 +266,11 @@ def _unshuffled(data: bytes) -> NDArray[np.int64]:
 
 
 def _compress(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(data)
 
 
 def _decompress(data: bytes) -> bytes:
     try:
         return zstandard.ZstdDecompressor().decompress(data)
-    except zstandard.ZstdError as error:
+    except (zstandard.ZstdError, MemoryError) as error:  # A damaged head may claim any size.
         raise CorruptData(f"a column of {len(data)} bytes cannot be decompressed: {error}") from error

@@ -9,7 +9,7 @@ import time
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
-from tracklib.errors import CorruptData, NotFound, StoreError, StoreUnavailable, StoreVersion
+from tracklib.errors import CorruptData, NotFound, StoreError, StoreUnavailable, StoreVersion, TracklibError
 from tracklib.stores.mounts import network_filesystem
 from tracklib.stores.schema import APPLICATION_ID, VERSION, create, migrate
 
@@ -121,7 +121,8 @@ class SqliteFile:
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
         """Return a connection to the file that has the name now; an old one may be of a file that was deleted."""
-        if self._connection is not None and self._identity == _identity(self.path) and self._process == os.getpid():
+        known = self._identity if self._process == os.getpid() else None
+        if self._connection is not None and known is not None and known == _identity(self.path):
             return self._connection
         self.close()
         if not create and not self.path.exists():
@@ -129,16 +130,27 @@ class SqliteFile:
                 f"there is no store at {self.path} yet: a first run makes it, or give another with --store or store=…"
             )
         self._refuse_network()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        if create:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        frozen = not create and self._is_frozen()
+        connection = _connect(self.path, frozen=frozen)
         try:
             self._prepare(connection)
         except BaseException:
             connection.close()
             raise
-        self._connection, self._identity, self._process = connection, _identity(self.path), os.getpid()
+        # What is frozen now may not be so the next time.
+        self._identity = None if frozen else _identity(self.path)
+        self._connection, self._process = connection, os.getpid()
         self.generation += 1
         return connection
+
+    def _is_frozen(self) -> bool:
+        """Tell whether the file lies where nothing can be written and nobody has it open, as in an archive.
+
+        SQLite can read it then only when it is told that the file does not change.
+        """
+        return not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{self.path.name}-wal").exists()
 
     def _refuse_network(self) -> None:
         kind = network_filesystem(self.path.parent)
@@ -149,15 +161,12 @@ class SqliteFile:
             )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        self._check_version(version)
-        if version < VERSION:
+        if self._version(connection) < VERSION:
             _use_wal(connection)
             connection.execute("BEGIN IMMEDIATE")
             # Another process may have been faster.
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            version = self._version(connection)
             if version == 0:
-                self._check_ours(connection)
                 create(connection)
             elif version < VERSION:
                 migrate(connection)
@@ -166,27 +175,39 @@ class SqliteFile:
         # The pages of batches are written again and again as batches come and go: a longer log saves most of that.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
 
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """Return the version of our tables in a file; 0 where there are none yet."""
+        # In this order: another process that makes the tables meanwhile makes everything at once.
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if not tables:
+            return 0
+        self._check_ours(application, version)
+        return version
+
     def _check_head(self, head: bytes) -> None:
         if not head:
             return
         if head[:16] != _MAGIC:
             raise CorruptData(f"{self.path} is no SQLite database: move it away or choose another store with store=…")
-        if len(head) >= 72:
-            self._check_version(int.from_bytes(head[60:64], "big"))
+        schema, version, application = (int.from_bytes(head[at : at + 4], "big") for at in (40, 60, 68))
+        if schema:  # Else nothing was ever made in it, or it is not in this file yet.
+            self._check_ours(application, version)
 
-    def _check_version(self, version: int) -> None:
+    def _check_ours(self, application: int, version: int) -> None:
+        if application != APPLICATION_ID:
+            raise StoreError(f"{self.path} is a database of another program: choose another store with store=…")
         if version > VERSION:
             raise StoreVersion(
                 f"the store {self.path} has version {version}, but this tracklib knows versions up to {VERSION}: "
                 "upgrade with `pip install --upgrade tracklib-ml`"
             )
 
-    def _check_ours(self, connection: sqlite3.Connection) -> None:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
-        if tables and application != APPLICATION_ID:
-            connection.execute("ROLLBACK")
-            raise StoreError(f"{self.path} is a database of another program: choose another store with store=…")
+
+def _connect(path: Path, *, frozen: bool) -> sqlite3.Connection:
+    target = f"{path.as_uri()}?immutable=1" if frozen else path
+    return sqlite3.connect(target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=frozen)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -215,7 +236,9 @@ def _translated(path: Path) -> Iterator[None]:
                 f"the store {path} is damaged: {error}; restore it from a copy or move it away"
             ) from error
         raise StoreError(f"the store {path} cannot be used: {error}") from error
-    except PermissionError as error:
+    except TracklibError:
+        raise
+    except OSError as error:
         raise StoreUnavailable(f"the store {path} cannot be used: {error.strerror}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +55,8 @@ def _is_network(kind: str) -> bool:
 def _existing(path: Path) -> Path:
     """Return the nearest folder above `path` that exists, or itself."""
     path = path.absolute()
-    while not path.exists() and path != path.parent:
+    # What may not be looked at counts as missing, which `Path.exists` raises for.
+    while not os.path.exists(path) and path != path.parent:  # noqa: PTH110 - as said
         path = path.parent
     return path
 
@@ -63,7 +65,7 @@ def _unescaped(text: str) -> str:
     r"""Undo the octal escapes of the mount table.
 
     Example:
-        >>> _unescaped("/mnt/my\\\\040disk")
+        >>> _unescaped("/mnt/my\\040disk")
         '/mnt/my disk'
     """
     for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
