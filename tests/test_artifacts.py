@@ -50,13 +50,14 @@ def test_a_file_is_kept_whole() -> None:
     Path("train.csv").write_bytes(b"a,b\n1,2\n")
     checksum = hashlib.sha256(b"a,b\n1,2\n").hexdigest()
     with tracklib.start_run() as run:
-        run.log_artifact("train.csv", "data/train", type="dataset", metadata={"rows": 1}, step=3)
+        run.log_artifact("train.csv", "data/train", type="dataset", metadata={"rows": 1, "limit": math.inf}, step=3)
         Path("train.csv").write_bytes(b"changed")
 
     artifact, files = kept(run)
     assert files == {"train.csv": b"a,b\n1,2\n"}
     assert (artifact.name, artifact.type, artifact.size, artifact.path) == ("data/train", "dataset", 8, "train.csv")
-    assert (artifact.step, artifact.metadata, artifact.run) == (3, {"rows": 1}, run.id)
+    assert artifact.version == 1
+    assert (artifact.step, artifact.metadata, artifact.run) == (3, {"rows": 1, "limit": math.inf}, run.id)
     assert [(file.path, file.size, file.checksum) for file in artifact.files] == [("train.csv", 8, checksum)]
     assert blobs() == [Path(f".tracklib/blobs/{checksum[:2]}/{checksum}")]
     assert artifact.created_at >= (tracklib.get_run(run).started_at or math.inf)
@@ -166,15 +167,21 @@ def test_names_of_files_may_be_odd() -> None:
 
 
 def test_an_artifact_may_be_logged_again() -> None:
-    """The newest of its name is read; the older stay."""
+    """It has versions; the newest is read unless another is asked for. A run that goes on counts on."""
     with tracklib.start_run() as run:
         for text in ("one", "two"):
             run.log_text(text, "notes")
+        run.log_text("else", "other")
+    with tracklib.start_run(resume=run) as again:
+        again.log_text("three", "notes")
 
     stored = tracklib.get_run(run)
-    assert stored.read_artifact("notes") == {"notes.txt": b"two"}
-    assert [artifact.size for artifact in stored.artifacts] == [3, 3]
-    assert [artifact.name for artifact in stored.artifacts] == ["notes", "notes"]
+    found = [(artifact.name, artifact.version) for artifact in stored.artifacts]
+    assert found == [("notes", 1), ("notes", 2), ("other", 1), ("notes", 3)]
+    assert stored.read_artifact("notes") == {"notes.txt": b"three"}
+    assert stored.read_artifact("notes", version=2) == {"notes.txt": b"two"}
+    with pytest.raises(NotFound, match=r"'notes' of run .* has no version 4; it has: 1, 2, 3"):
+        stored.read_artifact("notes", version=4)
 
 
 def test_a_damaged_file_is_not_given_out() -> None:

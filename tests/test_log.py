@@ -230,6 +230,20 @@ def test_calls_without_a_step_are_counted() -> None:
     assert stored.series("b").steps.tolist() == [1]
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.xfail(
+    strict=True, reason="the counter takes the step's own type over, and NumPy's small integers overflow"
+)
+def test_the_counter_is_not_of_the_last_steps_type() -> None:
+    """One more than the highest number of eight bits is a step too."""
+    with tracklib.start_run() as run:
+        run.log({"a": 0}, step=0)
+        run.log({"a": 1}, step=np.int8(127))  # type: ignore[arg-type]
+        run.log({"a": 2})
+
+    assert tracklib.get_run(run).series("a").steps.tolist() == [0, 127, 128]
+
+
 def test_a_context_goes_before_the_name() -> None:
     """It is the first segment of a path."""
     with tracklib.start_run() as run:

@@ -14,7 +14,6 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import tracklib
@@ -141,7 +140,7 @@ def test_there_is_no_latest_run_in_an_empty_project() -> None:
     """And the message names the project."""
     record()
 
-    with pytest.raises(NotFound, match="no run in .* yet in the project 'letters'"):
+    with pytest.raises(NotFound, match=r"no run in .* yet in the project 'letters'"):
         tracklib.get_run("latest", project="letters")
 
 
@@ -151,7 +150,7 @@ def test_reading_without_a_store_makes_none() -> None:
         if read is tracklib.sync:
             assert read() == []
         else:
-            with pytest.raises(NotFound, match="there is no store at .* a first run makes it"):
+            with pytest.raises(NotFound, match=r"there is no store at .* a first run makes it"):
                 read()
 
     assert list(Path.cwd().iterdir()) == []
@@ -361,7 +360,7 @@ def test_lists_leave_out_what_is_bulky() -> None:
     assert tracklib.get_run(listed).source == SOURCE
 
 
-def test_what_surrounds_a_run_is_recorded_unasked(tmp_path: Path) -> None:
+def test_what_surrounds_a_run_is_recorded_unasked() -> None:
     """Code, environment, resources, samples of the machine and what was printed, by a program that asks for nothing."""
     Path("train.py").write_text(
         "import sys, tracklib\n"
@@ -394,7 +393,7 @@ def test_a_series_is_its_points_by_step() -> None:
 
     series = tracklib.get_run(run).series("loss")
     assert (series.name, len(series)) == ("loss", 3)
-    assert (series.steps.dtype, series.times.dtype, series.values.dtype) == (np.int64, np.float64, np.float64)
+    assert [str(column.dtype) for column in (series.steps, series.times, series.values)] == ["int64", *["float64"] * 2]
     frame = series.to_pandas()
     assert frame["step"].tolist() == [0, 1, 2]
     assert frame["value"].tolist() == [0, 0.5, 1]

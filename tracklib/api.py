@@ -155,7 +155,7 @@ def _taken_over(above: Run | str | None) -> dict[str, Any]:
 
 
 def _id_of(argument: str, run: Run | str | None) -> str | None:
-    if run is None:
+    if run is None or getattr(run, "id", None) == "":  # A disabled run was never there.
         return None
     identity = run if isinstance(run, str) else getattr(run, "id", None)
     if not isinstance(identity, str) or not is_id(identity):

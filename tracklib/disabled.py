@@ -28,6 +28,7 @@ class DisabledRun:
 
     id = ""
     store = ""
+    stored_bytes = 0
 
     log = log_metric = log_metrics = staticmethod(_nothing)
     log_param = log_params = set_tag = set_tags = set_notes = staticmethod(_nothing)

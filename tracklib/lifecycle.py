@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tracklib.model import RunError
 
-__all__ = ["Ending", "ManagedRun", "chosen_ending", "ending_of", "manage", "release"]
+__all__ = ["Ending", "ManagedRun", "chosen_ending", "ending_of", "manage", "managed", "release"]
 
 _ENDS: Final = tuple(str(status) for status in RunStatus if status.ended)
 
@@ -89,6 +89,11 @@ def manage(run: ManagedRun) -> None:
     # The program goes on, whoever had called sys.exit before.
     _process.exit_code = None
     _process.runs.append(run)
+
+
+def managed(run_id: str) -> ManagedRun | None:
+    """Return the run of this id that this process has open."""
+    return next((run for run in _process.runs if run.id == run_id), None)
 
 
 def release(run: ManagedRun) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklib.errors import AmbiguousName, ConfigError, NotFound
+from tracklib.errors import NotFound
+from tracklib.finding import checked_conditions, find_run
 from tracklib.recording.recovery import KILLED, journal_is_live, recover
-from tracklib.records import RunStatus, is_id
+from tracklib.records import RunStatus
 from tracklib.stores.base import RunQuery, open_store
 from tracklib.values import checked_text, restore
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,7 +32,6 @@ __all__ = ["Series", "StoredRun", "find_run", "get_run", "list_runs", "open_for_
 SILENT_SECONDS: Final = 120.0
 """A running run that was not heard of for so long counts as killed where its process cannot be looked at."""
 
-_MOST_SLASHES = 8
 _log = logging.getLogger("tracklib")
 
 
@@ -194,17 +193,31 @@ class StoredRun:
         lines = [line for event in self.events("console") for _, line in event.data["lines"]]
         return "\n".join(lines)
 
-    def read_artifact(self, name: str) -> dict[str, bytes]:
-        """Return the files of the newest artifact of this name, verified by their checksums.
+    def read_artifact(self, name: str, *, version: int | None = None) -> dict[str, bytes]:
+        """Return the files of an artifact by their paths, verified by their checksums.
+
+        Args:
+            version: Which one of this name; the newest by default.
 
         Raises:
             NotFound: The run has no such artifact.
             CorruptData: A file is not what it was.
+
+        Example:
+            >>> with tracklib.start_run() as run:
+            ...     run.log_text("first", "notes")
+            ...     run.log_text("second", "notes")
+            >>> tracklib.get_run(run).read_artifact("notes", version=1)
+            {'notes.txt': b'first'}
         """
-        found = [artifact for artifact in self.artifacts if artifact.name == name]
-        if not found:
+        named = [artifact for artifact in self.artifacts if artifact.name == name]
+        found = [artifact for artifact in named if version in (None, artifact.version)]
+        if not named:
             names = ", ".join(sorted({artifact.name for artifact in self.artifacts})) or "none"
             raise NotFound(f"run {self.info.id} has no artifact {name!r}; it has: {names}")
+        if not found:
+            versions = ", ".join(str(artifact.version) for artifact in named)
+            raise NotFound(f"the artifact {name!r} of run {self.info.id} has no version {version}; it has: {versions}")
         return {file.path: self._read_blob(file.checksum) for file in found[-1].files}
 
     def _read_blob(self, checksum: str) -> bytes:
@@ -244,6 +257,8 @@ def get_run(
         0.3
     """
     wanted = checked_text("run", run if isinstance(run, str) else getattr(run, "id", run))
+    if project is not None:
+        checked_text("project", project)
     opened = open_for_reading(store)
     return StoredRun(opened, with_live_status(find_run(opened, wanted, project=project)))
 
@@ -268,27 +283,10 @@ def list_runs(
         >>> [run.project for run in tracklib.list_runs(tags={"team": "vision"}, status="completed")]
         ['digits']
     """
-    wanted = replace(query or RunQuery(), **_checked_conditions(conditions))
+    wanted = replace(query or RunQuery(), **checked_conditions(conditions))
     opened = open_for_reading(store)
     found = [with_live_status(info) for info in opened.runs(wanted)]
     return [StoredRun(opened, info) for info in found if not wanted.status or info.status in wanted.status]
-
-
-def _checked_conditions(conditions: dict[str, Any]) -> dict[str, Any]:
-    known = {field.name for field in fields(RunQuery)}
-    unknown = sorted(conditions.keys() - known)
-    if unknown:
-        raise ConfigError(f"{unknown[0]!r} is no condition for runs; those are {', '.join(sorted(known))}")
-    checked = dict(conditions)
-    for name in ("status", "ids"):
-        if isinstance(checked.get(name), str):
-            checked[name] = (checked[name],)
-        if name in checked:
-            checked[name] = tuple(checked[name])
-    wrong = [status for status in checked.get("status", ()) if str(status) not in set(RunStatus)]
-    if wrong:
-        raise ConfigError(f"status is {wrong[0]!r}, but takes {', '.join(RunStatus)}")
-    return checked
 
 
 def open_for_reading(store: str | os.PathLike[str] | None = None) -> Store:
@@ -301,52 +299,6 @@ def open_for_reading(store: str | os.PathLike[str] | None = None) -> Store:
         if recovered.problem:
             _log.warning("the journal of run %s waits: %s", recovered.run, recovered.problem)
     return opened
-
-
-def find_run(store: Store, text: str, *, project: str | None = None) -> RunInfo:
-    """Return the run that `text` means; see `get_run`.
-
-    Raises:
-        NotFound: There is none.
-        AmbiguousName: There are several.
-    """
-    if text == "latest":
-        found = store.runs(RunQuery(project=project, limit=1))
-        if not found:
-            raise NotFound(f"there is no run in {store.uri} yet" + (f" in the project {project!r}" if project else ""))
-        return store.run(found[0].id)
-    for query in _readings(text, project):
-        found = store.runs(replace(query, limit=6))
-        if len(found) > 1:
-            names = ", ".join(f"{info.id} ({info.name})" for info in found[:5])
-            raise AmbiguousName(
-                f"{text!r} means several runs: {names}{' …' if len(found) > 5 else ''}; give more of the id"
-            )
-        if found:
-            return store.run(found[0].id)
-    raise NotFound(f"there is no run {text!r} in {store.uri}: `tracklib runs` lists what there is")
-
-
-def _readings(text: str, project: str | None) -> Sequence[RunQuery]:
-    """Return what `text` may mean, the likeliest first."""
-    parts = text.split("/")
-    # Names may have slashes of their own.
-    places = [
-        RunQuery(
-            project="/".join(parts[:first]),
-            experiment="/".join(parts[first:second]),
-            name="/".join(parts[second:]),
-            archived=None,
-        )
-        for first in range(1, min(len(parts), _MOST_SLASHES))
-        for second in range(first + 1, min(len(parts), _MOST_SLASHES))
-    ]
-    named = RunQuery(name=text, project=project, archived=None)
-    if not text.isalnum():
-        return [*places, named]
-    begun = RunQuery(id_prefix=text.upper(), project=project, archived=None)
-    # A short word such as "01" begins every id, but may be somebody's name.
-    return [begun, named] if is_id(text.upper()) else [named, begun]
 
 
 def with_live_status(info: RunInfo) -> RunInfo:

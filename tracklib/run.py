@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from tracklib.artifacts.keeping import KeepsFiles
 from tracklib.describing import nested_param, notes_record, params_record, tags_record, user_name
 from tracklib.errors import StoreError
-from tracklib.lifecycle import Ending, chosen_ending, ending_of, manage, release
+from tracklib.lifecycle import Ending, chosen_ending, ending_of, manage, managed, release
 from tracklib.recording.journal import Journal
 from tracklib.recording.observer import Observer
 from tracklib.recording.shipper import Shipper
@@ -39,6 +40,7 @@ class RunIdentity:
         spool: The folder of journals.
         primary: Whether the end of this process is the end of the run.
         first_step: What the counter of calls without a step begins with.
+        versions: Per name of an artifact, the highest version that there is.
     """
 
     id: str
@@ -52,6 +54,7 @@ class RunIdentity:
     parent: str | None = None
     primary: bool = True
     first_step: int = 0
+    versions: dict[str, int] = field(default_factory=dict)
 
 
 class Run(KeepsFiles):
@@ -90,6 +93,7 @@ class Run(KeepsFiles):
         self._observer = Observer(identity.id, strict=settings.strict)
         self._ending = threading.Lock()
         self._finished: RunStatus | None = None
+        self._versions = {name: count(version + 1) for name, version in identity.versions.items()}
         self._began = time.monotonic()
         self._open_journal()
         self._journal.revive = self._revive
@@ -365,10 +369,8 @@ class Companion:
 
 def attach(identity: RunIdentity, settings: Settings) -> Run:
     """Join a run as one more writer: what unpickling does."""
-    from tracklib import active
-
-    here = active.find(identity.id)
-    if here is not None:
+    here = managed(identity.id)
+    if isinstance(here, Run):
         return here
     writer = f"{identity.rank}.{new_id()[-10:].lower()}"
     run = Run(replace(identity, writer=writer, primary=False), settings)

@@ -23,7 +23,7 @@ __all__ = ["Prices", "Settings", "load_settings", "state_directory"]
 _LARGEST = 1e9
 """Waits of more seconds are more than a clock can be told."""
 _TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off", ""})
+_FALSE = frozenset({"0", "false", "no", "off"})
 _CHOICES = {
     "mode": ("online", "offline", "disabled"),
     "log_models": ("all", "end", "reference", "off"),
@@ -223,11 +223,10 @@ def _checked(name: str, value: Any, origin: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, os.PathLike):
-        return str(os.fspath(value))
-    if not isinstance(value, str):
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
         raise TypeError
-    return value
+    return text
 
 
 def _flag(value: Any) -> bool:
@@ -288,7 +287,7 @@ _PARSERS: dict[str, Any] = {
     "Prices": _prices,
 }
 _WORDS = {
-    "str": "text",
+    "str": "text that is not empty",
     "bool": "true or false (1, 0, yes, no, on, off)",
     "float": f"a number from 0 to {_LARGEST:.0f}",
     "int": "a whole number that is not negative",

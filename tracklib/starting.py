@@ -120,13 +120,14 @@ def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) 
     wanted = resume or settings.run_id
     if not wanted or (settings.mode == "offline" and not resume):
         return None
-    from tracklib.reading import find_run
+    from tracklib.finding import find_run
     from tracklib.recording.recovery import journal_is_live, recover
 
     try:
         recover(spool, open_store, store=store.uri)
         info = find_run(store, wanted)
         summaries = store.summaries([info.id])[info.id]
+        artifacts = store.artifacts(info.id)
     except (NotFound, StoreError) as error:
         if resume or (isinstance(error, StoreError) and settings.on_error != "spool"):
             raise
@@ -153,6 +154,7 @@ def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) 
         parent=info.parent,
         primary=not live,
         first_step=max([-1, *steps]) + 1,
+        versions={artifact.name: artifact.version for artifact in sorted(artifacts, key=lambda each: each.version)},
     )
 
 

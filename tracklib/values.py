@@ -194,7 +194,7 @@ def _json(value: Any, above: tuple[int, ...]) -> Any:  # noqa: PLR0911 - one for
     if named is not None:
         return {_key(name): _json(item, above) for name, item in named.items()}
     if isinstance(value, AbstractSet):
-        return [_json(item, above) for item in sorted(value, key=repr)]
+        return sorted((_json(item, above) for item in value), key=json_text)
     if isinstance(value, Sequence) and not _is_no_list(value):
         return [_json(item, above) for item in value]
     return _foreign(value, above)

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -155,6 +156,40 @@ for thread in threads:
     assert values_of(run, "child") == [float(number) for number in range(100)]
     assert records.steps("x") == list(range(program.told(1)))
     assert run.status == "completed"
+
+
+def test_children_may_import_what_threads_of_the_run_are_importing(start: Start, chance: Random) -> None:
+    """A fork a moment after the start, when the threads of the run load their libraries: no child hangs in one."""
+    source = """
+run = tracklib.start_run("faults", "test", store=STORE, flush_interval=0.01, system_interval=0.05)
+time.sleep(DELAY)
+child = os.fork()
+if not child:
+    import numpy, psutil, traceback, email.message, importlib.metadata, git, zstandard
+    numpy.zeros(3)
+    run.log({"x": 1})
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    for _ in range(12):
+        program = start(source.replace("DELAY", str(chance.uniform(0.0, 0.15))))
+        assert program.wait() == 0, program.errors
+
+
+def test_a_worker_that_is_terminated_at_once_dies(start: Start) -> None:
+    """A signal that arrives before the child is set up is not lost to the handler that the parent has for its run."""
+    start("""
+import multiprocessing
+context = multiprocessing.get_context("fork")
+with start() as run:
+    for _ in range(300):
+        worker = context.Process(target=time.sleep, args=(100,))
+        worker.start()
+        worker.terminate()
+        worker.join()
+        assert worker.exitcode == -signal.SIGTERM
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+""").succeed()
 
 
 def test_a_child_outlives_its_parent(start: Start, records: Any) -> None:

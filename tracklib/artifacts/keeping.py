@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,6 +14,8 @@ from tracklib.stores.base import open_store
 from tracklib.values import as_step, checked_name, clean_text, jsonable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracklib.artifacts.content import Content
     from tracklib.recording.observer import Observer
 
@@ -22,7 +25,8 @@ __all__ = ["KeepsFiles"]
 class KeepsFiles:
     """Methods of a run that keep files, figures, tables, text and models as artifacts.
 
-    Each returns when the bytes are in the store's blobs, safe from later changes of the original.
+    Each returns when the bytes are in the store's blobs, safe from later changes of the original. What is logged again
+    under a name is its next version, from 1.
 
     Attributes:
         stored_bytes: Size of what was kept so far, what was there already included.
@@ -32,6 +36,7 @@ class KeepsFiles:
     store: str
     stored_bytes: int = 0
     _observer: Observer
+    _versions: dict[str, Iterator[int]]
 
     def _record(self, kind: str, data: dict[str, Any]) -> None:
         raise NotImplementedError("a run writes to its journal")
@@ -136,6 +141,7 @@ class KeepsFiles:
             run=self.id,
             name=label.name,
             type=label.type,
+            version=next(self._versions.setdefault(label.name, itertools.count(1))),
             path=clean_text(content.path),
             size=sum(file.size for file in files),
             checksum=manifest_checksum([(file.checksum, file.path) for file in files]),

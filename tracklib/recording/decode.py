@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +19,6 @@ __all__ = ["Decoded", "Decoder"]
 _TAG = struct.Struct("<Q")
 _TIME = struct.Struct("<d")
 _LOOKAHEAD = 16
-_SINGLE_ROW = 32
-"""Bytes of a row with one value."""
 _SCATTERED_NAMES = 8
 """From so many names on, single points are handed on together: a group for each would cost more than its points."""
 
@@ -64,24 +62,25 @@ class Decoder:
 
     def decode(self, data: bytes) -> Decoded:
         """Decode `data`, which begins at a record. It stops at the first byte that cannot be trusted."""
-        view = memoryview(data)
+        view, tags = memoryview(data), self._tags
         records: list[Record] = []
-        rows: list[_Rows] = []
+        rows = _Rows()
         position = 0
         while position + 8 <= len(data):
             tag = _TAG.unpack_from(data, position)[0]
-            size, code = self._tags.get(tag) or self._learn(tag)
+            size, code = tags.get(tag) or self._learn(tag)
             if not size or position + size > len(data):
                 break
             if code >= CODE_ROW:
-                rows.append(self._take_rows(data, position, size))
-                position += size * len(rows[-1].offsets)
+                position = self._take_rows(data, position, size, rows)
             elif self._take_body(code, view[position : position + size], records):
                 position += size
             else:
                 break
-        position = _without_torn_row(data, position, rows)
-        groups, scattered = self._gather(data, rows)
+        offsets, codes = rows.arrays()
+        if len(offsets) and self._is_torn(data, position, int(offsets[-1]), int(codes[-1])):
+            position, offsets, codes = int(offsets[-1]), offsets[:-1], codes[:-1]
+        groups, scattered = self._gather(data, offsets, codes)
         return Decoded(
             tuple(records), groups, scattered, position, position != len(data), _last_time(records, groups, scattered)
         )
@@ -110,20 +109,33 @@ class Decoder:
             return True
         return False
 
-    def _take_rows(self, data: bytes, position: int, size: int) -> _Rows:
-        """Find the rows of one size that follow each other at `position`, be they of one schema or of several."""
-        most = (len(data) - position) // size
+    def _take_rows(self, data: bytes, position: int, size: int, rows: _Rows) -> int:
+        """Take the rows of one size that follow each other at `position`, be they of one schema or of several.
+
+        Returns:
+            The offset behind them.
+        """
+        tags, offsets, codes = self._tags, rows.offsets, rows.codes
+        # Few rows are faster one by one, many together.
+        for _ in range(min(_LOOKAHEAD, (len(data) - position) // size)):
+            tag = _TAG.unpack_from(data, position)[0]
+            found, code = tags.get(tag) or self._learn(tag)
+            if found != size or code < CODE_ROW:
+                return position
+            offsets.append(position)
+            codes.append(code)
+            position += size
+        most, step = (len(data) - position) // size, _LOOKAHEAD * 4
         words = np.frombuffer(data, dtype="<u8", count=most * (size // 8), offset=position)[:: size // 8]
-        codes = [np.empty(0, dtype=np.int64)]
-        count, step = 0, _LOOKAHEAD
+        count = 0
         while count < most:
             window = self._known_codes(words[count : count + step], size)
-            codes.append(window)
+            rows.extend(position + size * np.arange(count, count + len(window), dtype=np.int64), window)
             count += len(window)
             if len(window) < step:
                 break
             step *= 4
-        return _Rows(size, position + size * np.arange(count, dtype=np.int64), np.concatenate(codes))
+        return position + size * count
 
     def _known_codes(self, words: NDArray[np.uint64], size: int) -> NDArray[np.int64]:
         """Return the row codes of the tags in front, up to the first that is none of a row of this size."""
@@ -133,53 +145,81 @@ class Decoder:
         unknown = codes < CODE_ROW
         return codes[: int(unknown.argmax())] if unknown.any() else codes
 
-    def _gather(self, data: bytes, rows: list[_Rows]) -> tuple[tuple[PointGroup, ...], ScatteredPoints | None]:
-        """Turn the places of rows into columns: one group for each schema, single points of many names apart."""
-        groups: list[PointGroup] = []
-        scattered = None
-        everything = np.concatenate([stretch.offsets for stretch in rows]) if rows else np.empty(0, dtype=np.int64)
-        for size in sorted({stretch.size for stretch in rows}):
-            offsets = np.concatenate([stretch.offsets for stretch in rows if stretch.size == size])
-            codes = np.concatenate([stretch.codes for stretch in rows if stretch.size == size])
-            found = np.unique(codes)
-            if size == _SINGLE_ROW and len(found) >= _SCATTERED_NAMES:
-                scattered = self._scattered(data, offsets, codes, everything)
-                continue
-            groups += [self._group(data, offsets[codes == code], code, everything) for code in found.tolist()]
-        return tuple(group for group in groups if len(group.steps)), scattered
+    def _names(self, code: int) -> tuple[str, ...]:
+        return self.schemas[code - CODE_ROW]
 
-    def _group(self, data: bytes, offsets: NDArray[np.int64], code: int, everything: NDArray[np.int64]) -> PointGroup:
-        names = self.schemas[code - CODE_ROW]
-        matrix = _rows(data, offsets, 3 + len(names))
+    def _is_torn(self, data: bytes, position: int, offset: int, code: int) -> bool:
+        """Tell whether the row before `position` lost its end with a page: then its time is zero."""
+        behind = offset + 24 + 8 * len(self._names(code))
+        return behind == position and _TIME.unpack_from(data, position - 8)[0] == 0.0
+
+    def _gather(
+        self, data: bytes, offsets: NDArray[np.int64], codes: NDArray[np.int64]
+    ) -> tuple[tuple[PointGroup, ...], ScatteredPoints | None]:
+        """Turn the places of rows into columns: one group for each schema, single points of many names apart."""
+        found, counts = np.unique(codes, return_counts=True)
+        single = np.array([len(self._names(code)) == 1 for code in found.tolist()], dtype=bool)
+        scattered = None
+        if np.count_nonzero(single) >= _SCATTERED_NAMES:
+            scattered = self._scattered(data, offsets, codes, found[single])
+        else:
+            single[:] = False
+        by_code = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1]) if len(found) else []
+        groups = [
+            self._group(data, offsets[rows], code, rows)
+            for code, rows, apart in zip(found.tolist(), by_code, single.tolist(), strict=True)
+            if not apart
+        ]
+        return tuple(groups), scattered
+
+    def _group(self, data: bytes, offsets: NDArray[np.int64], code: int, order: NDArray[np.int64]) -> PointGroup:
+        names = self._names(code)
+        matrix = _matrix(data, offsets, 3 + len(names))
         return PointGroup(
             names,
             matrix[:, 1].copy(),
             matrix[:, -1].copy().view(np.float64),
             matrix.view(np.float64)[:, 2:-1],
-            np.searchsorted(everything, offsets).astype(np.int64, copy=False),
+            order.astype(np.int64, copy=False),
         )
 
     def _scattered(
-        self, data: bytes, offsets: NDArray[np.int64], codes: NDArray[np.int64], everything: NDArray[np.int64]
+        self, data: bytes, offsets: NDArray[np.int64], codes: NDArray[np.int64], single: NDArray[np.int64]
     ) -> ScatteredPoints:
-        found, which = np.unique(codes, return_inverse=True)
-        matrix = _rows(data, offsets, _SINGLE_ROW // 8)
+        order = np.flatnonzero(np.isin(codes, single))
+        matrix = _matrix(data, offsets[order], 4)
         return ScatteredPoints(
-            tuple(self.schemas[code - CODE_ROW][0] for code in found.tolist()),
-            which.astype(np.int64, copy=False),
+            tuple(self._names(code)[0] for code in single.tolist()),
+            np.searchsorted(single, codes[order]).astype(np.int64, copy=False),
             matrix[:, 1].copy(),
             matrix[:, 3].copy().view(np.float64),
             matrix[:, 2].copy().view(np.float64),
-            np.searchsorted(everything, offsets).astype(np.int64, copy=False),
+            order.astype(np.int64, copy=False),
         )
 
 
-class _Rows(NamedTuple):
-    """Rows of one size that follow each other: where each begins, and its code."""
+class _Rows:
+    """Where rows begin, and their codes: gathered as numbers, which is fast for few, and as arrays, for many."""
 
-    size: int
-    offsets: NDArray[np.int64]
-    codes: NDArray[np.int64]
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+        self.codes: list[int] = []
+        self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+
+    def extend(self, offsets: NDArray[np.int64], codes: NDArray[np.int64]) -> None:
+        """Add many rows behind those added before."""
+        self._flush()
+        self._parts.append((offsets, codes))
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return all offsets and codes, in their order."""
+        self._flush()
+        return np.concatenate([part[0] for part in self._parts]), np.concatenate([part[1] for part in self._parts])
+
+    def _flush(self) -> None:
+        self._parts.append((np.array(self.offsets, dtype=np.int64), np.array(self.codes, dtype=np.int64)))
+        self.offsets.clear()
+        self.codes.clear()
 
 
 def _last_time(records: list[Record], groups: tuple[PointGroup, ...], scattered: ScatteredPoints | None) -> float:
@@ -187,18 +227,7 @@ def _last_time(records: list[Record], groups: tuple[PointGroup, ...], scattered:
     return max([record.time for record in records] + [float(times.max()) for times in columns], default=0.0)
 
 
-def _without_torn_row(data: bytes, position: int, rows: list[_Rows]) -> int:
-    """Drop the row before `position` if its end was lost with a page: then its time is zero."""
-    last = rows[-1] if rows else None
-    if last is None or not len(last.offsets) or last.offsets[-1] + last.size != position:
-        return position
-    if _TIME.unpack_from(data, position - 8)[0] != 0.0:
-        return position
-    rows[-1] = _Rows(last.size, last.offsets[:-1], last.codes[:-1])
-    return position - last.size
-
-
-def _rows(data: bytes, offsets: NDArray[np.int64], words: int) -> NDArray[np.int64]:
+def _matrix(data: bytes, offsets: NDArray[np.int64], words: int) -> NDArray[np.int64]:
     """Return the rows at `offsets` as a matrix of words; without a copy where they follow each other."""
     first, count = int(offsets[0]), len(offsets)
     if int(offsets[-1]) - first == (count - 1) * words * 8:

@@ -175,6 +175,8 @@ class _Recovery:
         for path in reversed(paths):
             if path not in damaged:
                 path.unlink(missing_ok=True)
+        for begun in paths[0].parent.glob(f"{info.writer}-*.tmp"):
+            begun.unlink(missing_ok=True)
         return Recovered(
             run=info.run,
             writer=info.writer,

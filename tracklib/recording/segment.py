@@ -127,9 +127,10 @@ class Segment:
                 self.map.close()
 
     def _release(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        # Forgotten before it is closed: a child forked in between must not close another file that has the number then.
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def create_segment(directory: Path, info: SegmentInfo, capacity: int) -> Segment:

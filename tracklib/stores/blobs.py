@@ -77,11 +77,14 @@ class BlobFolder:
 
         Raises:
             NotFound: It is not there.
+            StoreUnavailable: It cannot be read.
         """
         try:
             return self.path(checksum).open("rb")
         except FileNotFoundError as error:
             raise NotFound(f"there is no blob {checksum} in {self.folder}") from error
+        except OSError as error:
+            raise StoreUnavailable(f"the blob {checksum} in {self.folder} cannot be read: {error}") from error
 
     def verify(self, checksum: str) -> None:
         """Compare a blob's content to its name.

@@ -189,14 +189,15 @@ def merge_groups(batches: Iterable[Sequence[ColumnGroup]]) -> list[MergedColumns
     joined = [_joined(groups) for groups in gathered.values()]
     if len(joined) == 1:
         return [_in_order(joined[0])]
-    homes: dict[int, int] = {}
+    homes: dict[int, list[tuple[ColumnGroup, int]]] = {}
     for group in joined:
-        for series in group.series.tolist():
-            homes[series] = homes.get(series, 0) + 1
+        for column, series in enumerate(group.series.tolist()):
+            homes.setdefault(series, []).append((group, column))
     merged = [
-        _only(group, [index for index, s in enumerate(group.series.tolist()) if homes[s] == 1]) for group in joined
+        _only(group, [column for column, series in enumerate(group.series.tolist()) if len(homes[series]) == 1])
+        for group in joined
     ]
-    shared = [_merged_series(series, joined) for series, count in homes.items() if count > 1]
+    shared = [_merged_series(series, found) for series, found in homes.items() if len(found) > 1]
     return [columns for columns in merged if columns.series] + shared
 
 
@@ -232,9 +233,8 @@ def _in_order(group: ColumnGroup) -> MergedColumns:
     return MergedColumns(tuple(group.series.tolist()), steps, times, values)
 
 
-def _merged_series(series: int, groups: list[ColumnGroup]) -> MergedColumns:
-    """Gather one series from all the groups that have it."""
-    found = [(group, group.series.tolist().index(series)) for group in groups if series in group.series]
+def _merged_series(series: int, found: list[tuple[ColumnGroup, int]]) -> MergedColumns:
+    """Gather one series from all the groups that have it, each with its column."""
     return _in_order(
         ColumnGroup(
             np.array([series], dtype=np.int64),

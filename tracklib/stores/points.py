@@ -77,8 +77,8 @@ def series_ids(connection: sqlite3.Connection, run: int, names: Iterable[str], k
 
 def add_points(connection: sqlite3.Connection, writer: int, batch: Batch, known: dict[str, int]) -> None:
     """Keep the points of one flush, as a batch or, where they are many or the last ones, as chunks."""
-    columns = [_columns(group, known) for group in batch.groups]
-    if batch.scattered:
+    columns = [_columns(group, known) for group in batch.groups if len(group.steps)]
+    if batch.scattered and len(batch.scattered.steps):
         columns.append(_scattered(batch.scattered, known))
     rows = sum(map(_depth, columns))
     points = sum(group.values.size for group in columns)

@@ -135,10 +135,10 @@ class WriterScript:
     position: int = 0
     clock: float = EPOCH
 
-    def start(self, *parts: Part, **data: Any) -> Batch:
+    def start(self, *parts: Part, final: bool = False, **data: Any) -> Batch:
         """Return the writer's first batch: its start record, with `data` over the usual, then `parts`."""
         usual = {"project": self.project, "experiment": self.experiment, "name": self.name}
-        return self.batch(self.record(RecordKind.START, **{**usual, **data}), *parts)
+        return self.batch(self.record(RecordKind.START, **{**usual, **data}), *parts, final=final)
 
     def record(self, kind: str, **data: Any) -> Record:
         """Return a record of now."""
@@ -182,8 +182,8 @@ class WriterScript:
 
     def ship(self, store: Store, *parts: Part, final: bool = False) -> None:
         """Append the next batch and make sure that the store took it; the first one gets a start record."""
-        batch = self.batch(*parts, final=final) if self.position else self.start(*parts)
-        ship(store, [batch])
+        make = self.batch if self.position else self.start
+        ship(store, [make(*parts, final=final)])
 
 
 def ship(store: Store, batches: Iterable[Batch]) -> None:

@@ -152,6 +152,15 @@ class PointContract(StoreHarness):
         assert store.series(script.run, "acc").times.tolist() == [EPOCH + 3, EPOCH]
         assert store.series(script.run, "new").values.tolist() == [-1.0]
 
+    def test_groups_without_calls_do_no_harm(self, store: Store) -> None:
+        """A group that holds no call, and single points of which there are none, are nothing."""
+        script = WriterScript()
+        script.ship(store, points({"loss": [1.0]}), points({"a": [], "b": []}), scattered([]))
+        script.ship(store, points({"a": []}), final=True)
+
+        assert store.series(script.run, "loss").values.tolist() == [1.0]
+        assert set(store.summaries([script.run])[script.run]) == {"loss"}
+
     def test_series_come_and_go(self, store: Store) -> None:
         """A name may appear late, pause, and be logged with ever other companions."""
         script = WriterScript()

@@ -70,7 +70,7 @@ class RunContract(StoreHarness):
     def test_writers_are_described(self, store: Store) -> None:
         """Each process that writes is kept with its rank, host, pid, spool, times, position and status."""
         script = WriterScript()
-        about = {"rank": 3, "host": "node-1", "pid": 4711, "spool": "/spool/ünïcode", "primary": False}
+        about: dict[str, Any] = {"rank": 3, "host": "node-1", "pid": 4711, "spool": "/spool/ünïcode", "primary": False}
         ship(store, [script.start(**about), script.batch(), script.end(status="killed")])
 
         (writer,) = store.run(script.run).writers

@@ -209,15 +209,18 @@ def _comparable(info: RunInfo) -> RunInfo:
 
 
 class StateContract(StoreHarness):
-    """What holds for any history."""
+    """What holds for any history.
+
+    Attributes:
+        histories: How many histories are tried, of how many events each. More find more, and take longer.
+    """
+
+    histories: ClassVar[settings] = settings(
+        deadline=None, max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck)
+    )
 
     def test_random_histories_are_told_like_the_store_in_memory_tells_them(self, store: Store) -> None:
         """Runs, writers, batches, refusals and reopenings in any order leave what they say."""
         WriterScript(project="before").ship(store)
         histories = type("Histories", (_Histories,), {"first": store, "reopen": staticmethod(self.reopen)})
-        run_state_machine_as_test(
-            histories,
-            settings=settings(
-                deadline=None, max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck)
-            ),
-        )
+        run_state_machine_as_test(histories, settings=self.histories)

@@ -1,4 +1,10 @@
-"""One suite for all stores."""
+"""One suite for all stores: whoever writes a store proves it by passing `StoreContract`.
+
+The modules beside this one hold its parts: `appends`, `points`, `summaries`, `runs`, `resumption`, `queries`,
+`catalog`, `artifacts`, `history`, `sharing` and `states`. `harness` says what a store's tests must give, `batches`
+makes what a shipper would ship, `entities` has one of each entity with every field set, and `memory` the store that
+others are compared to.
+"""
 
 from __future__ import annotations
 
@@ -30,4 +36,23 @@ class StoreContract(
     SharingContract,
     StateContract,
 ):
-    """X."""
+    """Every promise of `tracklib.stores.base.Store`, as tests.
+
+    A store's test file is a subclass with the fixture `store`, which gives an empty one for each test, and with the
+    three methods that look past the store, so that what was written is not proved by what wrote it:
+
+        class TestShelf(StoreContract):
+            @pytest.fixture
+            def store(self, tmp_path):
+                with ShelfStore(f"shelf://{tmp_path}") as store:
+                    yield store
+
+            def read_raw(self, store, run, name): ...
+            def read_raw_blob(self, store, checksum): ...
+            def write_raw_blob(self, store, content): ...
+
+    What a store cannot do is said by a class attribute: `raw = False` where there is nothing to look at past it,
+    `processes = False` where it lives in one process. Tests that need that are then expected to raise
+    `NotImplementedError`, and to go on doing so: a gap is asserted, never skipped. It takes the line
+    `pytest_plugins = ["tracklib.testing.plugin"]` in the topmost `conftest.py`.
+    """

@@ -1,0 +1,216 @@
+"""Bad input to each public function: a clear error that names what is wrong and says what to do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tracklib
+from tracklib.errors import ConfigError, NotFound, StoreError
+from tracklib.records import new_id
+
+pytestmark = pytest.mark.usefixtures("bare")
+
+MISSING = new_id()
+
+Case = tuple[Callable[..., Any], type[Exception], str]
+
+# Each by the function's name; `t` is the module, with a run active.
+CASES: dict[str, list[Case]] = {
+    "archive_experiment": [(lambda t: t.archive_experiment("", project="p"), ConfigError, "name is ''")],
+    "archive_project": [(lambda t: t.archive_project(5), ConfigError, "name is 5")],
+    "end_run": [
+        (lambda t: t.end_run("over"), ConfigError, "status is 'over', but a run ends as completed, failed, killed")
+    ],
+    "get_experiment": [(lambda t: t.get_experiment("e", project=5), ConfigError, "project is 5")],
+    "get_project": [(lambda t: t.get_project(None), ConfigError, "name is None")],
+    "get_run": [
+        (lambda t: t.get_run(""), ConfigError, "run is ''"),
+        (lambda t: t.get_run(5), ConfigError, "run is 5"),
+        (lambda t: t.get_run("x", project=5), ConfigError, "project is 5"),
+        (
+            lambda t: t.get_run("x", store="ftp://x"),
+            ConfigError,
+            "the store 'ftp://x' is of no known kind: give one of",
+        ),
+    ],
+    "init": [
+        (lambda t: t.init(5), ConfigError, "store is 5"),
+        (lambda t: t.init("ftp://x"), ConfigError, "'ftp://x' is of no known kind"),
+        (lambda t: t.init(mode="fast"), ConfigError, "mode is 'fast'.* one of online, offline, disabled"),
+        (lambda t: t.init(speed=1), ConfigError, "'speed'.* is no setting"),
+    ],
+    "list_experiments": [(lambda t: t.list_experiments(store=5), ConfigError, "store is 5")],
+    "list_projects": [(lambda t: t.list_projects(store=""), ConfigError, "store is ''")],
+    "list_runs": [
+        (lambda t: t.list_runs(project=5), ConfigError, "project is 5, but takes text"),
+        (lambda t: t.list_runs(limit=-1), ConfigError, "limit is -1, but takes a whole number"),
+        (lambda t: t.list_runs(offset=None), ConfigError, "offset is None"),
+        (lambda t: t.list_runs(tags="a"), ConfigError, "tags is 'a', but takes names and texts of tags"),
+        (lambda t: t.list_runs(tags={"a": 1}), ConfigError, "tags is"),
+        (
+            lambda t: t.list_runs(status=["done"]),
+            ConfigError,
+            r"status is \['done'\], but takes some of pending, running",
+        ),
+        (lambda t: t.list_runs(ids=5), ConfigError, "ids is 5"),
+        (lambda t: t.list_runs(order_by=None), ConfigError, "order_by is None"),
+        (lambda t: t.list_runs(descending="no"), ConfigError, "descending is 'no', but takes True or False"),
+        (lambda t: t.list_runs(archived="no"), ConfigError, "archived is 'no'"),
+        (lambda t: t.list_runs(colour=1), ConfigError, "'colour' is no condition for runs; those are archived, "),
+    ],
+    "log": [
+        (
+            lambda t: t.log(3),
+            TypeError,
+            r"log takes a mapping of names to numbers, as in log\(\{'loss': 0.3\}\), not 3",
+        ),
+        (lambda t: t.log({1: 2}), TypeError, r"the metric name 1 is no text: write str\(name\)"),
+        (lambda t: t.log({"a": 1}, step="x"), TypeError, "step is 'x', but takes a whole number"),
+        (lambda t: t.log({"a": 1}, context=5), TypeError, "context is 5"),
+    ],
+    "log_artifact": [
+        (lambda t: t.log_artifact("gone"), FileNotFoundError, "path is 'gone', but there is nothing there"),
+        (lambda t: t.log_artifact(5), TypeError, "path is 5"),
+    ],
+    "log_figure": [
+        (lambda t: t.log_figure(5, "x"), TypeError, "figure is int, but takes a matplotlib or plotly figure")
+    ],
+    "log_metric": [(lambda t: t.log_metric(5, 1), TypeError, "the metric name 5 is no text")],
+    "log_metrics": [(lambda t: t.log_metrics([1]), TypeError, "log takes a mapping")],
+    "log_model": [
+        (lambda t: t.log_model("gone"), FileNotFoundError, "path is 'gone'"),
+        (lambda t: t.log_model(5), TypeError, "model is int, but takes a torch module, a state dict"),
+    ],
+    "log_param": [(lambda t: t.log_param("", 1), ConfigError, "key is ''")],
+    "log_params": [(lambda t: t.log_params(5), TypeError, "params is int, but takes a mapping")],
+    "log_table": [(lambda t: t.log_table(5, "x"), TypeError, "table is int, but takes a list of dicts")],
+    "log_text": [(lambda t: t.log_text(5, "x"), TypeError, "text is int, but takes str")],
+    "open_store": [
+        (lambda t: t.open_store("runs"), ConfigError, "the store 'runs' is of no known kind"),
+        (lambda t: t.open_store("sqlite://"), ConfigError, "sqlite:///relative/path.db"),
+    ],
+    "restore_experiment": [(lambda t: t.restore_experiment("e", project=""), ConfigError, "project is ''")],
+    "restore_project": [(lambda t: t.restore_project("gone"), NotFound, "no project 'gone'")],
+    "set_experiment": [(lambda t: t.set_experiment("e", project="p", status="x"), ConfigError, "status is 'x'")],
+    "set_notes": [(lambda t: t.set_notes(None), TypeError, "notes is None, but takes text")],
+    "set_project": [(lambda t: t.set_project("p", settings={"x": 1}), ConfigError, "'x' is no setting of a project")],
+    "set_tags": [(lambda t: t.set_tags("a"), TypeError, "tags is 'a', but takes a mapping")],
+    "start_run": [
+        (lambda t: t.start_run(5), ConfigError, "project is 5"),
+        (lambda t: t.start_run(""), ConfigError, "project is ''"),
+        (lambda t: t.start_run("x" * 501), ConfigError, "project has 501 characters .* 500 at the most"),
+        (lambda t: t.start_run("p", " "), ConfigError, "experiment is ' '"),
+        (lambda t: t.start_run(name=""), ConfigError, "run_name is ''"),
+        (lambda t: t.start_run(parent="x"), ConfigError, "parent is 'x', but takes a run or the 26 characters"),
+        (lambda t: t.start_run(resume=5), ConfigError, "resume is 5"),
+        (lambda t: t.start_run(resume=MISSING), NotFound, f"there is no run '{MISSING}'"),
+        (lambda t: t.start_run(flush_interval="soon"), ConfigError, r"flush_interval is 'soon' \(from an argument\)"),
+        (lambda t: t.start_run(parms={}), ConfigError, "'parms'.* is no setting"),
+    ],
+    "sync": [(lambda t: t.sync(spool=5), ConfigError, "spool is 5")],
+    "track": [(lambda t: t.track(5), TypeError, "track decorates functions and methods, not 5")],
+}
+TAKES_NOTHING_WRONG = {"active_run", "set_tag"}
+"""It has no arguments; and any key and value of a tag become text."""
+
+
+def test_every_public_function_is_here() -> None:
+    """A new one brings its bad input with it."""
+    functions = {name for name in tracklib.__all__ if inspect.isfunction(getattr(tracklib, name))}
+
+    assert functions == CASES.keys() | TAKES_NOTHING_WRONG
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [pytest.param(*case, id=f"{name}-{case[2]}") for name in CASES for case in CASES[name]],
+)
+def test_bad_input_is_said(call: Callable[..., Any], error: type[Exception], message: str) -> None:
+    """With the argument and what it takes; the run that is active goes on."""
+    with tracklib.start_run("before") as run:
+        run.flush()
+        with pytest.raises(error, match=message) as caught:
+            call(tracklib)
+        assert type(caught.value) is not Exception
+        assert tracklib.active_run() is run
+        run.log({"loss": 1})
+
+    assert tracklib.get_run(run).metrics["loss"].count == 1
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        " ",
+        "runs",
+        "sqlite:",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://host/runs.db",
+        "sqlite:///folder/",
+        "://",
+        "ftp://x",
+        "a\0.db",
+    ],
+    ids=repr,
+)
+def test_a_store_that_cannot_be_meant_is_refused(uri: str) -> None:
+    """The message shows how stores are written; nothing is made."""
+    for use in (
+        tracklib.start_run,
+        tracklib.list_runs,
+        tracklib.list_projects,
+        tracklib.sync,
+        tracklib.init,
+    ):
+        with pytest.raises(ConfigError, match="store"):
+            use(store=uri)
+
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize("store", ["file/runs.db", "folder.db", f"{'x' * 300}.db"], ids=str)
+def test_a_store_that_cannot_be_written_is_refused(store: str) -> None:
+    """With its path, the reason and the way out."""
+    Path("file").write_text("no folder")
+    Path("folder.db").mkdir()
+
+    with pytest.raises(StoreError, match=r"the store .* cannot be .*choose another"):
+        tracklib.start_run(store=store)
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but a text that somebody wrote", b"SQLite format 3\0" + b"\xff" * 200]
+)
+def test_a_file_that_is_no_store_is_left_alone(content: bytes) -> None:
+    """And the message says so."""
+    Path("runs.db").write_bytes(content)
+
+    with pytest.raises(StoreError, match=r"runs\.db"):
+        tracklib.start_run(store="runs.db")
+    assert Path("runs.db").read_bytes() == content
+
+
+def test_a_spool_that_cannot_be_written_is_said() -> None:
+    """With the setting that would help."""
+    Path("file").write_text("no folder")
+
+    with pytest.raises(StoreError, match=r"journal of the run cannot be written .*TRACKLIB_SPOOL"):
+        tracklib.start_run(spool="file/spool")
+
+
+def test_a_run_that_does_not_exist_is_not_found() -> None:
+    """Wherever it is asked for."""
+    with tracklib.start_run():
+        pass
+
+    for ask in (tracklib.get_run, lambda run: tracklib.start_run(resume=run)):
+        with pytest.raises(NotFound, match=f"there is no run '{MISSING}'"):
+            ask(MISSING)
+    assert tracklib.list_runs(ids=MISSING) == []
