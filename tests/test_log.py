@@ -230,10 +230,6 @@ def test_calls_without_a_step_are_counted() -> None:
     assert stored.series("b").steps.tolist() == [1]
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
-@pytest.mark.xfail(
-    strict=True, reason="the counter takes the step's own type over, and NumPy's small integers overflow"
-)
 def test_the_counter_is_not_of_the_last_steps_type() -> None:
     """One more than the highest number of eight bits is a step too."""
     with tracklib.start_run() as run:

@@ -52,14 +52,14 @@ def test_a_relative_path_stays_where_it_was_meant(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("uri", ["sqlite:///", "sqlite://host/a.db", "sqlite:///folder/", "sqlite://"])
 def test_a_uri_without_a_file_is_refused(uri: str) -> None:
     """The message says how it is written."""
-    with pytest.raises(ConfigError, match="sqlite:///relative/path.db"):
+    with pytest.raises(ConfigError, match=r"sqlite:///relative/path\.db"):
         open_store(uri)
 
 
 @pytest.mark.parametrize("uri", ["", "nonsense", "ftp://host/x", "C:\\runs", "sqlite:/a.txt", "s3:bucket"])
 def test_an_unknown_kind_is_refused(uri: str) -> None:
     """The message lists what there is."""
-    with pytest.raises(ConfigError, match="of no known kind.*sqlite://"):
+    with pytest.raises(ConfigError, match=r"of no known kind.*sqlite://"):
         open_store(uri)
 
 
@@ -72,12 +72,10 @@ def test_a_scheme_may_be_added(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
 def test_every_scheme_has_its_class(scheme: str) -> None:
-    """What the table of schemes names is there, and knows its scheme."""
+    """What the table of schemes names is there, and is a store."""
     module, _, name = SCHEMES[scheme].partition(":")
-    kind = getattr(importlib.import_module(module), name)
 
-    assert issubclass(kind, Store)
-    assert kind.scheme == scheme or name != "SqliteStore"
+    assert issubclass(getattr(importlib.import_module(module), name), Store)
 
 
 def test_the_default_store_lies_in_the_working_directory(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def bind_hot_path(  # noqa: C901, PLR0915 - closures that share variables, on pu
                         if fits := end <= limit:
                             pack(buffer, offset, tag, step, *values.values(), now)
                             if step >= next_step:
-                                next_step = step + 1
+                                next_step = step + 1 if step.__class__ is int else int(step) + 1
                             words[COMMITTED] = end
                     except Exception:  # noqa: BLE001 - whatever it was, the slow path records it or says what is wrong
                         fits = False

@@ -261,9 +261,10 @@ def read_summaries(connection: sqlite3.Connection, runs: dict[int, str]) -> dict
 
 def latest_values(connection: sqlite3.Connection, name: str) -> dict[int, float | None]:
     """Return by key of run the last value of a series in those runs where the table of series does not have it yet."""
+    # CROSS JOIN makes SQLite begin with the batches, which are few, and not with the series, of which each run has one.
     rows = connection.execute(
         "SELECT series.run_key, series.id, last_step, last_start, last, started_at, data"
-        " FROM batch JOIN writer ON writer.key = writer_key JOIN series ON series.run_key = writer.run_key"
+        " FROM batch CROSS JOIN writer ON writer.key = writer_key CROSS JOIN series ON series.run_key = writer.run_key"
         " WHERE batch.id > summarised AND series.name = ? ORDER BY batch.id",
         (name,),
     )
