@@ -268,21 +268,23 @@ def test_a_spool_that_is_not_there_or_no_folder_is_no_error(tmp_path: Path) -> N
 
 
 def test_strangers_in_the_spool_are_left_alone(dead: Dead, spool: Path) -> None:
-    """Files and folders of other names stay; so do fresh files that a process is just making."""
+    """Files and folders of other names stay; so do fresh files of others, but not what the dead had begun."""
     journal = dead()
     (spool / "notes.txt").write_text("")
     (spool / "folder").mkdir()
     (spool / "folder" / "0-0.journal.bak").write_text("")
-    (spool / journal.run / "0-1.4711.tmp").write_text("")
+    (spool / journal.run / "7-1.4711.tmp").write_text("")
+    (spool / journal.run / f"{journal.writer}-1.4711.tmp").write_text("")
     recover(spool, open_store)
 
-    assert files_in(spool) == ["0-0.journal.bak", "0-1.4711.tmp", "notes.txt"]
+    assert files_in(spool) == ["0-0.journal.bak", "7-1.4711.tmp", "notes.txt"]
 
 
 def test_what_a_killed_process_had_begun_to_make_is_swept_away(dead: Dead, spool: Path) -> None:
-    """After an hour nobody is making it any more."""
+    """A dead writer makes nothing any more, and after an hour nobody does."""
     journal = dead()
-    leftover = spool / journal.run / "0-1.4711.tmp"
+    (spool / journal.run / "0-1.4711.tmp").write_text("")
+    leftover = spool / journal.run / "1-0.4711.tmp"
     leftover.write_text("")
     os.utime(leftover, (time.time() - 4000, time.time() - 4000))
     recover(spool, open_store)

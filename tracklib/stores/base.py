@@ -71,6 +71,10 @@ class Store(ABC):
     **Order and exactly-once.** A writer's batches are numbered by journal positions. The store remembers how far
     it is for each (run, writer) and takes a batch only where that one left off, so shipping twice is harmless.
 
+    **Several writers.** A run is what the logs of its writers say together. The main writer that began last says how
+    the run is: what an older one tells late does not override what was told after it, and what both logged at one
+    step counts in the order in which they began.
+
     **Concurrency.** Any number of processes append side by side; a reader sees each batch whole or not yet.
     One instance may be used by several threads. An instance does not survive a fork: open a new one in the child.
 
@@ -119,7 +123,7 @@ class Store(ABC):
 
         It is taken when it starts at the writer's position, or behind it with `batch.after_gap` set. Otherwise
         nothing happens. Either way the writer's position after the call is returned: where it is not `batch.end`,
-        the caller goes on from there.
+        the caller goes on from there. A run whose start record was lost goes to the project `recovered`.
         """
 
     @abstractmethod
@@ -158,7 +162,11 @@ class Store(ABC):
 
     @abstractmethod
     def summaries(self, runs: Sequence[str]) -> dict[str, dict[str, Summary]]:
-        """Return, for each of these run ids, the summary of each series by name, unsealed points included."""
+        """Return, for each of these run ids, the summary of each series by name, unsealed points included.
+
+        Raises:
+            NotFound: There is no run of one of these ids.
+        """
 
     @abstractmethod
     def series(self, run: str, name: str, *, every: bool = False) -> SeriesPoints:
