@@ -253,3 +253,20 @@ def test_an_id_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"run_id is 'my-run'.*26 characters"):
         tracklib.start_run()
     assert not list(Path.cwd().rglob("*.journal"))
+
+
+def test_resources_and_samples_of_the_machine_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a resumed run uses comes on top of what it had used, and its samples behind those it had."""
+    monkeypatch.setenv("TRACKLIB_SYSTEM_INTERVAL", "60")
+    with tracklib.start_run() as run:
+        run.log_text("x" * 1_000, "notes")
+    before = tracklib.get_run(run.id)
+    samples = before.metrics["system/memory/used_bytes"].count
+    with tracklib.start_run(resume=run.id) as again:
+        again.log_text("y" * 1_000, "more")
+    after = tracklib.get_run(run.id)
+
+    assert before.resources.storage_gb == pytest.approx(1e-6)
+    assert after.resources.storage_gb == pytest.approx(2e-6)
+    assert (after.resources.cpu_hours or 0.0) > (before.resources.cpu_hours or 0.0)
+    assert after.series("system/memory/used_bytes").steps.tolist() == list(range(2 * samples))

@@ -15,7 +15,7 @@ from tracklib.values import clean_text, jsonable
 if TYPE_CHECKING:
     from tracklib.capture.console import ConsoleCapture
     from tracklib.capture.system import SystemMonitor
-    from tracklib.run import Run
+    from tracklib.run import Run, RunIdentity
     from tracklib.settings import Settings
 
 __all__ = ["Surroundings"]
@@ -30,10 +30,11 @@ _log = logging.getLogger("tracklib")
 class Surroundings(Companion):
     """Records what surrounds a run, as its settings say."""
 
-    def __init__(self, run: Run, settings: Settings) -> None:
+    def __init__(self, run: Run, settings: Settings, identity: RunIdentity) -> None:
         """Begin: the console at once, everything else in threads."""
         self._run = run
         self._settings = settings
+        self._identity = identity
         self._directory = _working_directory()
         self._console: ConsoleCapture | None = None
         self._monitor: SystemMonitor | None = None
@@ -56,7 +57,7 @@ class Surroundings(Companion):
         self._thread.join(STOP_PATIENCE_SECONDS)
         if self._monitor:
             resources = self._monitor.stop(timeout_s=STOP_PATIENCE_SECONDS, storage_bytes=self._run.stored_bytes)
-            self._run.record_event(RecordKind.RESOURCES, jsonable(asdict(resources)))
+            self._run.record_event(RecordKind.RESOURCES, jsonable(_added(asdict(resources), self._identity.used)))
 
     def _on_line(self, stream: str, time: float, text: str) -> None:
         line = clean_text(self._mask(text))
@@ -87,7 +88,7 @@ class Surroundings(Companion):
         self._monitor.start()
 
     def _log_sample(self, values: dict[str, float], number: int) -> None:
-        self._run.log_aside(values, number)
+        self._run.log_aside(values, self._identity.first_sample + number)
 
     def _record_source(self) -> None:
         from tracklib.capture.git import capture_source
@@ -123,6 +124,11 @@ class Surroundings(Companion):
             cuda_version=inventory.cuda_version,
         )
         self._run.record_event(RecordKind.ENVIRONMENT, environment)
+
+
+def _added(used: dict[str, float | None], before: dict[str, float]) -> dict[str, float | None]:
+    """Return what a run has used with what it had used before it was resumed."""
+    return {name: before.get(name) if value is None else value + before.get(name, 0.0) for name, value in used.items()}
 
 
 def _plain(value: Any) -> dict[str, Any]:

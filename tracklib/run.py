@@ -40,6 +40,8 @@ class RunIdentity:
         spool: The folder of journals.
         primary: Whether the end of this process is the end of the run.
         first_step: What the counter of calls without a step begins with.
+        first_sample: What samples of the machine are counted from.
+        used: Resources that the run had used before, by the names of `Resources`.
         versions: Per name of an artifact, the highest version that there is.
     """
 
@@ -54,6 +56,8 @@ class RunIdentity:
     parent: str | None = None
     primary: bool = True
     first_step: int = 0
+    first_sample: int = 0
+    used: dict[str, float] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tracklib.stores.base import default_uri, open_store
 from tracklib.values import checked_name
 
 if TYPE_CHECKING:
+    from tracklib.model import RunInfo, WriterInfo
     from tracklib.stores.base import Store
 
 __all__ = ["defaults", "effective_settings", "open_run", "resolve_spool", "resolve_store", "working_directory"]
@@ -77,7 +79,7 @@ def open_run(settings: Settings, *, parent: str | None, resume: str | None) -> R
     spool = resolve_spool(settings, store)
     identity = _resumed(store, spool, resume, settings) or _fresh(store, spool, parent, settings)
     store.close()
-    run = Run(identity, settings, lambda run: Surroundings(run, settings))
+    run = Run(identity, settings, lambda run: Surroundings(run, settings, identity))
     if settings.mode != "offline":
         recover_behind(spool, open_store, store.uri)
     return run
@@ -121,7 +123,7 @@ def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) 
     if not wanted or (settings.mode == "offline" and not resume):
         return None
     from tracklib.finding import find_run
-    from tracklib.recording.recovery import journal_is_live, recover
+    from tracklib.recording.recovery import recover
 
     try:
         recover(spool, open_store, store=store.uri)
@@ -132,17 +134,15 @@ def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) 
         if resume or (isinstance(error, StoreError) and settings.on_error != "spool"):
             raise
         return None
-    live = [
-        writer
-        for writer in info.writers
-        if writer.primary and journal_is_live(Path(writer.spool), info.id, writer.writer)
-    ]
+    live = _live_writer(info)
     if resume and live:
         raise ConfigError(
-            f"run {info.id} is still being written by process {live[0].pid} on {live[0].host}: end that first, "
+            f"run {info.id} is still being written by process {live.pid} on {live.host}: end that first, "
             "or start a run of your own with parent= it"
         )
-    steps = [summary.last_step for name, summary in summaries.items() if not name.startswith("system/")]
+    steps = {name: summary.last_step for name, summary in summaries.items()}
+    samples = [step for name, step in steps.items() if name.startswith("system/")]
+    logged = [step for name, step in steps.items() if not name.startswith("system/")]
     return RunIdentity(
         id=info.id,
         project=info.project,
@@ -153,9 +153,21 @@ def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) 
         writer=_joining_writer(),
         parent=info.parent,
         primary=not live,
-        first_step=max([-1, *steps]) + 1,
+        first_step=max([-1, *logged]) + 1,
+        first_sample=max([-1, *samples]) + 1,
+        used={name: value for name, value in asdict(info.resources).items() if value is not None},
         versions={artifact.name: artifact.version for artifact in sorted(artifacts, key=lambda each: each.version)},
     )
+
+
+def _live_writer(info: RunInfo) -> WriterInfo | None:
+    """Return the process of this machine that the run still belongs to, if there is one."""
+    from tracklib.recording.recovery import journal_is_live
+
+    for writer in info.writers:
+        if writer.primary and journal_is_live(Path(writer.spool), info.id, writer.writer):
+            return writer
+    return None
 
 
 def default_project(directory: Path) -> str:

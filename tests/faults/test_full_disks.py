@@ -25,7 +25,7 @@ def allow(size):
 
 run = start(finish_timeout=5.0)
 run.log({"x": 0}, 0)
-assert run.flush()
+assert run.flush(60)
 allow(16384)
 for step in range(1, 100_000):
     run.log({"x": step}, step)
@@ -125,7 +125,7 @@ os.chdir({str(small_disk)!r})
 run = start(store="sqlite:///runs.db", finish_timeout=60.0)
 ballast = os.open("ballast", os.O_WRONLY | os.O_CREAT)
 run.log({{"x": 0}}, 0)
-assert run.flush()
+assert run.flush(60)
 try:
     while True:
         os.write(ballast, bytes(4096))

@@ -37,7 +37,7 @@ for step in itertools.count():
     run.log({"x": step, "y": step})
     told[0] = step + 1
     if step % 50 == 0:
-        assert run.flush()
+        assert run.flush(60)
 """
 
 PACED = """

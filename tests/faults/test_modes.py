@@ -60,7 +60,7 @@ for step in range(3000):
     moment[0] = (0.0, -1e8, 1e8, -1.7e9)[step // 100 % 4]
     run.log({"x": step})
     if step % 200 == 0:
-        assert run.flush()
+        assert run.flush(60)
 """).succeed()
     run = records.run()
 
@@ -108,7 +108,7 @@ def test_a_flush_interval_of_zero_leaves_the_processor_alone(start: Start, recor
     start("""
 run = start(flush_interval=0)
 run.log({"x": 0})
-assert run.flush()
+assert run.flush(60)
 before = time.process_time()
 time.sleep(2)
 assert time.process_time() - before < 1

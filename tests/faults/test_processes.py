@@ -225,7 +225,7 @@ def test_a_child_that_was_killed_is_recovered_by_the_next_process(start: Start, 
     program = start("""
 run = start()
 run.log({"x": 0}, 0)
-assert run.flush()
+assert run.flush(60)
 for number in range(1, 4):
     child = os.fork()
     if not child:

@@ -19,7 +19,7 @@ Start = Callable[..., Any]
 WORKING = """
 run = start()
 run.log({"x": 0}, 0)
-assert run.flush()
+assert run.flush(60)
 told[1] = 1
 for step in itertools.count(1):
     run.log({"x": step}, step)
