@@ -268,5 +268,5 @@ def test_resources_and_samples_of_the_machine_go_on(monkeypatch: pytest.MonkeyPa
 
     assert before.resources.storage_gb == pytest.approx(1e-6)
     assert after.resources.storage_gb == pytest.approx(2e-6)
-    assert (after.resources.cpu_hours or 0.0) > (before.resources.cpu_hours or 0.0)
+    assert (after.resources.memory_gb_hours or 0.0) > (before.resources.memory_gb_hours or 0.0)
     assert after.series("system/memory/used_bytes").steps.tolist() == list(range(2 * samples))
