@@ -27,6 +27,9 @@ with start() as run:
 UNCAUGHT = "ValueError: no more data"
 WORDLESS = "the process ended without a word (SIGKILL, out of memory or a crash)"
 
+# Whoever runs the tests may have it ignored, as nohup does.
+HANG_UP = "signal.signal(signal.SIGHUP, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGHUP)"
+
 ENDS = {
     "the last line": ("pass", 0, "completed", ""),
     "sys.exit()": ("sys.exit()", 0, "completed", ""),
@@ -38,7 +41,7 @@ ENDS = {
     "SIGINT": ("os.kill(os.getpid(), signal.SIGINT); time.sleep(100)", -signal.SIGINT, "killed", "KeyboardInterrupt"),
     "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(100)", -signal.SIGTERM, "killed", "SIGTERM"),
     "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL, "killed", WORDLESS),
-    "SIGHUP": ("os.kill(os.getpid(), signal.SIGHUP)", -signal.SIGHUP, "killed", WORDLESS),
+    "SIGHUP": (HANG_UP, -signal.SIGHUP, "killed", WORDLESS),
     "os._exit(4)": ("os._exit(4)", 4, "killed", WORDLESS),
     "os.abort": ("os.abort()", -signal.SIGABRT, "killed", WORDLESS),
     "finish": ("run.finish('failed', 'diverged')", 0, "failed", "diverged"),
