@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tracklib.errors import ConfigError
@@ -65,6 +66,8 @@ class _Process:
 
     def __init__(self) -> None:
         self.runs: list[ManagedRun] = []
+        # Those that have ended too: one may still be shipping, and a child must let go of its files.
+        self.alive: weakref.WeakSet[ManagedRun] = weakref.WeakSet()
         self.registered = False
         self.exit: Callable[..., Any] | None = None
         self.exit_code: object = None
@@ -89,6 +92,7 @@ def manage(run: ManagedRun) -> None:
     # The program goes on, whoever had called sys.exit before.
     _process.exit_code = None
     _process.runs.append(run)
+    _process.alive.add(run)
 
 
 def managed(run_id: str) -> ManagedRun | None:
@@ -265,10 +269,10 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
-    runs, _process.runs = _process.runs, []
+    _process.runs = []
     if signal.getsignal(signal.SIGTERM) is _on_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _in_parent()
     _process.masks.clear()
-    for run in runs:
+    for run in list(_process.alive):
         run.after_fork()

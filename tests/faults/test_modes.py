@@ -103,6 +103,27 @@ assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before
     assert records.left() == []
 
 
+def test_wide_rows_and_long_records(start: Start, records: Any) -> None:
+    """Ten thousand names at once and one at a time, rows and params larger than a segment, all read back."""
+    start("""
+run = start(params={"table": ["x" * 1000] * 3000})
+wide = {f"layer{number}/norm": number for number in range(10_000)}
+for step in range(20):
+    run.log(wide, step)
+for number in range(10_000):
+    run.log({f"layer{number}/norm": -number}, 20)
+run.log({f"very/wide/{number:030}": 1.0 for number in range(40_000)}, 0)
+run.log({"x": 0}, 0)
+""").succeed()
+    run = records.run()
+
+    assert len(run.params["table"]) == 3000
+    assert len(run.metrics) == 50_001
+    assert run.series("layer77/norm", every=True).values.tolist() == [77.0] * 20 + [-77.0]
+    assert run.series(f"very/wide/{39_999:030}").values.tolist() == [1.0]
+    assert records.left() == []
+
+
 def test_a_flush_interval_of_zero_leaves_the_processor_alone(start: Start, records: Any) -> None:
     """As often as possible is not as often as a thread can turn."""
     start("""

@@ -447,6 +447,19 @@ def test_without_room_the_end_is_recorded(new_journal: NewJournal, decode: Decod
     assert kinds(decode(journal))[-2:] == ["dropped", "end"]
 
 
+def test_without_room_an_end_is_recorded_at_least_in_brief(new_journal: NewJournal, decode: Decode) -> None:
+    """A traceback that is longer than the room that was kept for the end must not cost the status."""
+    journal = new_journal(segment_size=SMALL)
+    with no_room(journal):
+        for _ in range(1000):
+            journal.log({"x": 1})
+        journal.record(RecordKind.END, {"status": "failed", "reason": "", "error": {"traceback": "x" * 100_000}})
+    (decoded,) = decode(journal)
+
+    assert decoded.records[-1].data == {"status": "failed"}
+    assert journal.closed
+
+
 def test_without_room_the_training_thread_does_not_try_at_each_call(new_journal: NewJournal, logged: Logged) -> None:
     """A row too wide for any segment there is costs one attempt a second, and is taken when there is room again."""
     journal = new_journal(segment_size=SMALL)

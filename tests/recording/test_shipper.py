@@ -195,6 +195,16 @@ def test_an_interval_of_zero_is_not_taken_literally(journal: Journal, ship: Ship
     assert shipper._pause_s() > 0
 
 
+def test_any_number_of_seconds_is_a_time(journal: Journal, store: Moody, ship: Ship) -> None:
+    """Longer waits than the system can count are long ones."""
+    shipper = ship(journal, interval_s=1e300)
+    journal.log({"x": 1}, 1)
+    assert shipper.flush(1e300)
+    assert finish(shipper, wait_s=1e300)
+
+    assert steps_in(store, journal) == [1]
+
+
 # ---- stores that are away
 
 

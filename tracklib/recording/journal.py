@@ -163,9 +163,13 @@ class Journal:
         if last_words and not self.segments:  # A forked child that logged nothing has nothing to end.
             self.closed = True
             return
-        payload = json_text({"k": kind, "t": self._clock() if at is None else at, "d": data})
-        write = self._write_end if kind == RecordKind.END else self._write_record
-        self._exclusively(write, body_record(CODE_RECORD, payload), 0 if last_words else RESERVE)
+        now = self._clock() if at is None else at
+        body = _json_record(kind, now, data)
+        if kind == RecordKind.END:
+            brief = {name: value for name, value in data.items() if name not in {"reason", "error"}}
+            self._exclusively(self._write_end, body, _json_record(kind, now, brief))
+        else:
+            self._exclusively(self._write_record, body, 0 if last_words else RESERVE)
 
     def prepare(self) -> None:
         """Make the next segment ahead of need, so that the training thread need not."""
@@ -217,8 +221,7 @@ class Journal:
         self.writer = writer
         self.dropped = 0
         self._begin()
-        payload = json_text({"k": RecordKind.START, "t": self._clock(), "d": start})
-        self._write_body(body_record(CODE_RECORD, payload), RESERVE)
+        self._write_body(_json_record(RecordKind.START, self._clock(), start), RESERVE)
 
     # ---- the slow half of log(), within the lock
 
@@ -280,9 +283,12 @@ class Journal:
         if self._is_open():
             self._write_body(body, reserve)
 
-    def _write_end(self, body: bytes, reserve: int) -> None:
+    def _write_end(self, body: bytes, brief: bytes) -> None:
+        """Write an end record, without its reason where a full disk has no room for that, and take nothing more."""
         try:
-            self._write_record(body, reserve)
+            self._write_record(body, 0)
+        except OSError:
+            self._write_record(brief, 0)
         finally:
             self._seal()
 
@@ -411,3 +417,7 @@ class Journal:
 
 def _schema_record(names: tuple[str, ...]) -> bytes:
     return body_record(CODE_SCHEMA, json.dumps(names, separators=(",", ":")).encode())
+
+
+def _json_record(kind: str, at: float, data: dict[str, Any]) -> bytes:
+    return body_record(CODE_RECORD, json_text({"k": kind, "t": at, "d": data}))

@@ -23,6 +23,8 @@ __all__ = ["Shipper"]
 HEARTBEAT_SECONDS: Final = 15.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
 SHORTEST_PAUSE_SECONDS: Final = 0.01
+LONGEST_WAIT_SECONDS: Final = 1e6
+"""Longer ones are no numbers that the system takes."""
 KEEP_BYTES: Final = 256 * 1024 * 1024
 """How much of a running run's journal is kept although the store has it, in case the store is lost."""
 
@@ -77,7 +79,9 @@ class Shipper:
             self._wanted = True
             self.journal.rolled.set()
             with self._shipped:
-                self._shipped.wait_for(lambda: self.position >= target or not self._thread.is_alive(), timeout_s)
+                self._shipped.wait_for(
+                    lambda: self.position >= target or not self._thread.is_alive(), _limited(timeout_s)
+                )
         return self.position >= target and not self._offline
 
     def finish(self, timeout_s: float) -> bool:
@@ -89,7 +93,7 @@ class Shipper:
         self._closing = True
         self.journal.rolled.set()
         if not self.journal.interrupted():
-            self._thread.join(timeout_s)
+            self._thread.join(_limited(timeout_s))
         return not self._thread.is_alive() and self.problem is None and not self._offline
 
     # ---- in the thread
@@ -108,7 +112,7 @@ class Shipper:
 
     def _pause_s(self) -> float:
         if not self._failures:
-            return max(self._interval_s, SHORTEST_PAUSE_SECONDS)
+            return max(_limited(self._interval_s), SHORTEST_PAUSE_SECONDS)
         longest = 1.0 if self._closing or self._wanted else LONGEST_PAUSE_SECONDS
         jitter = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         return min(longest, self._interval_s + 0.25 * 2.0 ** min(self._failures, 10)) * jitter
@@ -204,3 +208,7 @@ class Shipper:
     def _sync(self) -> None:
         for segment in list(self.journal.segments):
             segment.sync()
+
+
+def _limited(seconds: float) -> float:
+    return min(seconds, LONGEST_WAIT_SECONDS)

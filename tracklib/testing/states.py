@@ -84,6 +84,7 @@ class _Histories(RuleBasedStateMachine):
         self.reference = MemoryStore(f"reference://{new_id()}")
         self.prefix = new_id()
         self.clock = EPOCH
+        self.mains: dict[str, list[tuple[str, float]]] = {}
         self.ended: set[tuple[str, str]] = set()
         self.shipped: list[Batch] = []
 
@@ -98,6 +99,13 @@ class _Histories(RuleBasedStateMachine):
         script.clock = self.clock
         return script
 
+    def late(self, script: WriterScript) -> WriterScript:
+        """Let the clock show the last moment before the run was resumed by another process, if it was."""
+        mains = self.mains[script.run]
+        after = [start for (_, start), (writer, _) in zip(mains[1:], mains, strict=False) if writer == script.writer]
+        script.clock = after[0] - 1.0 if after else self.now(script).clock
+        return script
+
     def told(self, script: WriterScript, records: list[tuple[str, dict[str, Any]]]) -> list[Record]:
         return [script.record(kind, **data) for kind, data in records]
 
@@ -105,6 +113,7 @@ class _Histories(RuleBasedStateMachine):
     def begin(self, project: str, experiment: str, *, lost: bool) -> WriterScript:
         """A run begins; or what is left of one does."""
         script = self.now(WriterScript(project=self.prefix + project, experiment=experiment))
+        self.mains[script.run] = [(script.writer, script.clock)]
         if not lost:
             self.both(script.start(created_by="ada"))
         else:
@@ -116,13 +125,15 @@ class _Histories(RuleBasedStateMachine):
     def join(self, script: WriterScript, host: str, *, primary: bool) -> WriterScript:
         """Another process joins a run, as a helper or to go on with it."""
         other = self.now(script.joined_by(new_id()))
+        if primary:
+            self.mains[script.run].append((other.writer, other.clock))
         self.both(other.start(primary=primary, host=host, rank=1))
         return other
 
-    @rule(script=scripts, drawn=calls(), records=_records(), final=st.booleans())
-    def append(self, script: WriterScript, drawn: Any, records: Any, *, final: bool) -> None:
-        """A writer tells something, and perhaps ends with it."""
-        self.now(script)
+    @rule(script=scripts, drawn=calls(), records=_records(), final=st.booleans(), late=st.booleans())
+    def append(self, script: WriterScript, drawn: Any, records: Any, *, final: bool, late: bool) -> None:
+        """A writer tells something, perhaps what it wrote before the run was resumed, and perhaps ends with it."""
+        (self.late if late else self.now)(script)
         parts = [*self.told(script, records), *logged(drawn, at=self.clock)]
         self.both(script.batch(*parts, final=final))
 
