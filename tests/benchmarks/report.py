@@ -64,8 +64,8 @@ class Report:
         load = os.getloadavg()[0]
         return (
             f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({_cpu()}), {platform.system()} "
-            f"{platform.release()}, Python {platform.python_version()}, load average {load:.1f} at the end. "
-            f"Medians of {self.plan.reps}; in brackets how many times tracklib's. "
+            f"{platform.release()}, Python {platform.python_version()}, load average {load:.1f} at the end.\n"
+            f"Medians of {self.plan.reps}; in brackets how many times tracklib's.\n"
             "`*`: stopped by the time cap, extrapolated from what was done."
         )
 
