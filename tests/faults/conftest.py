@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 120.0
 """For whatever must come to pass; a slow machine is no failure."""
 
 PRELUDE = """
-import itertools, json, mmap, os, random, signal, struct, subprocess, sys, threading, time
+import itertools, json, mmap, os, random, signal, subprocess, sys, threading, time
 import tracklib
 
 STORE = f"sqlite:///{os.getcwd()}/runs.db"
@@ -34,13 +34,14 @@ class Told:
     def __init__(self, path="told"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
         os.ftruncate(descriptor, 65536)
-        self.map = mmap.mmap(descriptor, 65536)
+        # Set in one piece, where `pack_into` would write zeros first.
+        self.numbers = memoryview(mmap.mmap(descriptor, 65536)).cast("q")
 
     def __setitem__(self, place, number):
-        struct.pack_into("<q", self.map, 8 * place, number)
+        self.numbers[place] = number
 
     def __getitem__(self, place):
-        return struct.unpack_from("<q", self.map, 8 * place)[0]
+        return self.numbers[place]
 
 
 def start(**options):
