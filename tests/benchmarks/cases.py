@@ -57,6 +57,7 @@ def _call_case(scalars: int, goal: str) -> Case:
     noun = "scalar" if scalars == 1 else "scalars"
     figures = (
         Figure(key="median_us", title=f"log of {scalars:,} {noun}, median", unit="µs", goal=goal),
+        Figure(key="mean_us", title=f"log of {scalars:,} {noun}, mean", unit="µs"),
         Figure(key="p99_us", title=f"log of {scalars:,} {noun}, p99", unit="µs"),
     )
     return Case(name=f"call-{scalars}", figures=figures, measure=partial(driver.measure_calls, scalars=scalars))

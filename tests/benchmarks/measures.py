@@ -213,6 +213,7 @@ def _latencies(spent: Sequence[int]) -> Figures:
     ordered = sorted(max(0.0, (value - cost) / 1e3) for value in spent)
     return {
         "median_us": statistics.median(ordered),
+        "mean_us": statistics.fmean(ordered),
         "p99_us": _quantile(ordered, 0.99),
         "p999_us": _quantile(ordered, 0.999),
         "worst_us": ordered[-1],
