@@ -36,6 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors"},
     "model": {"errors", "records"},
     "active": set(),
+    "ranks": set(),
+    "jobs": {"ranks", "records"},
     "capture": GROUND,
     "stores": GROUND | {"forking"},
     "recording": GROUND | {"forking", "stores"},
@@ -44,13 +46,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "finding": GROUND | {"stores"},
     "artifacts": GROUND | {"capture", "stores"},
     "disabled": GROUND | {"active", "lifecycle"},
-    "run": GROUND | {"active", "artifacts", "describing", "forking", "lifecycle", "recording", "stores"},
+    "run": GROUND | {"active", "artifacts", "describing", "forking", "jobs", "lifecycle", "recording"} | {"stores"},
+    "rank_run": GROUND | {"run"},
     "capturing": GROUND | {"capture", "run", "stores"},
-    "starting": GROUND | {"capturing", "finding", "recording", "run", "stores"},
+    "starting": GROUND | {"capturing", "finding", "jobs", "rank_run", "ranks", "recording", "run", "stores"},
     "reading": GROUND | {"finding", "recording", "starting", "stores"},
     "organizing": GROUND | {"describing", "reading", "starting", "stores"},
     "syncing": GROUND | {"recording", "starting", "stores"},
-    "api": GROUND | {"active", "describing", "disabled", "run", "starting"},
+    "api": GROUND | {"active", "describing", "disabled", "ranks", "run", "starting"},
     "decorator": GROUND | {"active", "api", "lifecycle"},
     "tracklib": {"api"},
     "testing": GROUND | {"stores"},
@@ -59,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": GROUND | {"tracklib", "analysis", "charts", "finding", "organizing", "reading", "starting", "stores"},
     "cli": GROUND
     | {"tracklib", "analysis", "capture", "charts", "finding", "organizing", "reading", "server", "starting", "stores"}
-    | {"syncing"},
+    | {"integrations", "syncing"},
     "integrations": {"tracklib"},
 }
 """What each module or folder of the package may import of the others. A new one is given its place here."""

@@ -15,7 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tracklib.api import (
+    ProcessRank,
     active_run,
+    current_settings,
     end_run,
     init,
     log,
@@ -28,6 +30,8 @@ from tracklib.api import (
     log_params,
     log_table,
     log_text,
+    next_run_id,
+    process_rank,
     set_notes,
     set_tag,
     set_tags,
@@ -81,6 +85,7 @@ _HOMES = {
 _ORIGINS = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ProcessRank",
     "Run",
     "RunQuery",
     "Series",
@@ -91,6 +96,7 @@ __all__ = [
     "active_run",
     "archive_experiment",
     "archive_project",
+    "current_settings",
     "end_run",
     "get_experiment",
     "get_project",
@@ -109,7 +115,9 @@ __all__ = [
     "log_params",
     "log_table",
     "log_text",
+    "next_run_id",
     "open_store",
+    "process_rank",
     "restore_experiment",
     "restore_project",
     "set_experiment",

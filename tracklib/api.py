@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any
 from tracklib import active
 from tracklib.describing import notes_record, params_record, tags_record
 from tracklib.errors import ConfigError, NoActiveRun
+from tracklib.ranks import ProcessRank, process_rank
 from tracklib.records import RunStatus, is_id
 from tracklib.settings import load_settings
-from tracklib.starting import defaults, effective_settings, open_run, resolve_store, working_directory
+from tracklib.starting import (
+    defaults,
+    effective_settings,
+    join_run,
+    next_run_id,
+    open_run,
+    resolve_store,
+    shared_settings,
+    store_uri,
+    working_directory,
+)
 from tracklib.values import checked_text
 
 if TYPE_CHECKING:
@@ -20,7 +31,9 @@ if TYPE_CHECKING:
     from tracklib.settings import Settings
 
 __all__ = [
+    "ProcessRank",
     "active_run",
+    "current_settings",
     "end_run",
     "init",
     "log",
@@ -33,6 +46,8 @@ __all__ = [
     "log_params",
     "log_table",
     "log_text",
+    "next_run_id",
+    "process_rank",
     "set_notes",
     "set_tag",
     "set_tags",
@@ -117,14 +132,58 @@ def start_run(  # noqa: PLR0913 - what describes a run, all by keyword but the f
     described = _described(chosen, params, tags, notes)
     if chosen.mode == "disabled":
         return _disabled(chosen, activate=activate)
-    run = open_run(chosen, parent=_id_of("parent", above), resume=_wanted(resume))
-    if resume is not None and name is not None:
-        run.set_name(name)
+    run = None
+    if resume is None and above is None and not settings:
+        run = _taken_up(chosen, given)
+    if run is None:
+        run = _opened(chosen, parent=_id_of("parent", above), resume=_wanted(resume))
+        if run is None:
+            return _disabled(chosen, activate=activate)
+        if resume is not None and name is not None:
+            run.set_name(name)
     for kind, data in described:
         run.record_event(kind, data)
     if activate:
         active.push(run)
     return run
+
+
+def _opened(settings: Settings, *, parent: str | None, resume: str | None) -> Run | None:
+    """Make or resume a run, or join that of the job; None where a process of a job cannot know which it is."""
+    place = process_rank()
+    if place.rank:
+        return join_run(settings, place, parent=parent, resume=resume)
+    chosen = settings if resume is not None else shared_settings(settings, place)
+    return open_run(chosen, parent=parent, resume=resume)
+
+
+def _taken_up(settings: Settings, given: Mapping[str, Any]) -> Run | None:
+    """Return the run that was begun unasked, now with the place and name that are asked for; None without one."""
+    run = active.current()
+    if run is None or not run.provisional or (given["store"] is not None and run.store != store_uri(settings)):
+        return None
+    run.provisional = False
+    if given["project"] is not None or given["experiment"] is not None:
+        run.move(given["project"], given["experiment"])
+    if given["run_name"] is not None:
+        run.set_name(given["run_name"])
+    return run
+
+
+def current_settings(**arguments: Any) -> Settings:
+    """Return the settings as they are for a run that would start now.
+
+    Args:
+        arguments: Settings by name that win over all others; those that are None do not count.
+
+    Raises:
+        ConfigError: One cannot be meant.
+
+    Example:
+        >>> tracklib.current_settings(flush_interval=0.5).flush_interval
+        0.5
+    """
+    return effective_settings(**arguments)
 
 
 def _described(
@@ -196,7 +255,7 @@ def active_run() -> Run:
     return run
 
 
-def end_run(status: str | RunStatus = RunStatus.COMPLETED, reason: str = "") -> bool:
+def end_run(status: str | RunStatus | None = None, reason: str = "") -> bool:
     """End the active run; see `Run.finish`."""
     return active_run().finish(status, reason)
 

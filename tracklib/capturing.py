@@ -88,6 +88,9 @@ class Surroundings(Companion):
         self._monitor.start()
 
     def _log_sample(self, values: dict[str, float], number: int) -> None:
+        node = self._identity.node
+        if node:  # The machines of a job are told apart; the first one has the plain names.
+            values = {name.replace("system/", f"system/node{node}/", 1): value for name, value in values.items()}
         self._run.log_aside(values, self._identity.first_sample + number)
 
     def _record_source(self) -> None:

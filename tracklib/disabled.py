@@ -28,12 +28,14 @@ class DisabledRun:
 
     id = ""
     store = ""
+    provisional = False
+    settled = None
     stored_bytes = 0
 
     log = log_metric = log_metrics = staticmethod(_nothing)
     log_param = log_params = set_tag = set_tags = set_notes = staticmethod(_nothing)
     log_artifact = log_text = log_figure = log_table = log_model = staticmethod(_nothing)
-    record_event = log_aside = staticmethod(_nothing)
+    record_event = log_aside = move = settle = proceed = staticmethod(_nothing)
 
     def __init__(self, *, project: str = "", experiment: str = "", name: str = "") -> None:
         self.project = project
@@ -54,11 +56,11 @@ class DisabledRun:
         """Return True: there is nothing to wait for."""
         return True
 
-    def finish(self, status: str | RunStatus = RunStatus.COMPLETED, reason: str = "") -> bool:
+    def finish(self, status: str | RunStatus | None = None, reason: str = "") -> bool:
         """End the run; return True."""
         from tracklib.lifecycle import chosen_ending
 
-        return self.finish_because(chosen_ending(status, reason))
+        return self.finish_because(chosen_ending(RunStatus.COMPLETED if status is None else status, reason))
 
     def finish_because(self, ending: Any, timeout_s: float | None = None) -> bool:
         """End the run as `ending` says; return True."""

@@ -51,6 +51,10 @@ class ManagedRun(Protocol):
 
     id: str
 
+    @property
+    def settled(self) -> Ending | None:
+        """How it stands, if that was said: then the end of the process changes nothing about it."""
+
     def finish_because(self, ending: Ending, timeout_s: float | None = None) -> bool:
         """End the run, waiting at most so long for the store."""
 
@@ -198,6 +202,8 @@ def _ending_of_process() -> Ending:
 
 def _ending_for(run: ManagedRun, ending: Ending) -> Ending:
     """Disbelieve an exit code after which the program went on: somebody had caught the SystemExit."""
+    if run.settled is not None:
+        return run.settled
     went_on = run.position() != _process.exit_positions.get(id(run), run.position())
     return Ending(RunStatus.COMPLETED) if went_on and ending.error is None else ending
 
@@ -243,7 +249,7 @@ def _die_of(number: int) -> None:
     deadline = time.monotonic() + SIGTERM_PATIENCE_SECONDS
     try:
         for run in reversed(_process.runs.copy()):
-            run.finish_because(ending, max(0.0, deadline - time.monotonic()))
+            run.finish_because(run.settled or ending, max(0.0, deadline - time.monotonic()))
     finally:
         os.kill(os.getpid(), number)
 

@@ -28,6 +28,7 @@ __all__ = [
     "ScatteredPoints",
     "SeriesPoints",
     "flatten_params",
+    "id_of_number",
     "id_time",
     "is_id",
     "is_mark",
@@ -52,7 +53,16 @@ def new_id(at: float | None = None) -> str:
         (26, True)
     """
     milliseconds = int((time.time() if at is None else at) * 1000)
-    number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    return id_of_number((milliseconds << 80) | int.from_bytes(os.urandom(10), "big"))
+
+
+def id_of_number(number: int) -> str:
+    """Return the id whose 128 bits are these: 48 of milliseconds, then 80 that make it unlike others.
+
+    Example:
+        >>> id_of_number(33)
+        '00000000000000000000000011'
+    """
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
@@ -155,6 +165,8 @@ class RecordKind(StrEnum):
     """text: replaces what is there."""
     NAME = "name"
     """name: renames the run."""
+    PLACE = "place"
+    """project, experiment: moves the run there."""
     SOURCE = "source"
     """The fields of `Source`; those not given stay."""
     ENVIRONMENT = "environment"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
+from tracklib import jobs
 from tracklib.artifacts.keeping import KeepsFiles
 from tracklib.describing import nested_param, notes_record, params_record, tags_record, user_name
 from tracklib.errors import StoreError
@@ -38,6 +39,8 @@ class RunIdentity:
     Attributes:
         store: URI of the store.
         spool: The folder of journals.
+        rank: The number of this process in its job.
+        node: The number of its machine.
         primary: Whether the end of this process is the end of the run.
         first_step: What the counter of calls without a step begins with.
         first_sample: What samples of the machine are counted from.
@@ -53,6 +56,7 @@ class RunIdentity:
     spool: Path
     writer: str = "0"
     rank: int = 0
+    node: int = 0
     parent: str | None = None
     primary: bool = True
     first_step: int = 0
@@ -74,7 +78,10 @@ class Run(KeepsFiles):
         experiment: Name of its experiment.
         name: Its name.
         store: URI of its store.
+        provisional: Whether it was begun unasked, so that the next `start_run` of the program takes it over.
     """
+
+    provisional: bool = False
 
     def __init__(
         self, identity: RunIdentity, settings: Settings, capture: Callable[[Run], Companion] | None = None
@@ -97,6 +104,8 @@ class Run(KeepsFiles):
         self._observer = Observer(identity.id, strict=settings.strict)
         self._ending = threading.Lock()
         self._finished: RunStatus | None = None
+        self._settled: Ending | None = None
+        self._settled_at = 0.0
         self._versions = {name: count(version + 1) for name, version in identity.versions.items()}
         self._began = time.monotonic()
         self._open_journal()
@@ -242,12 +251,22 @@ class Run(KeepsFiles):
         self.name = checked_name("name", name)
         self._record(RecordKind.NAME, {"name": self.name})
 
+    def move(self, project: str | None = None, experiment: str | None = None) -> None:
+        """Move the run to another project or experiment, which is made if it is missing.
+
+        Raises:
+            ConfigError: A name is empty.
+        """
+        self.project = self.project if project is None else checked_name("project", project)
+        self.experiment = self.experiment if experiment is None else checked_name("experiment", experiment)
+        self._record(RecordKind.PLACE, {"project": self.project, "experiment": self.experiment})
+
     # ---- the end
 
     @property
     def status(self) -> RunStatus:
-        """running, or how it ended."""
-        return self._finished or RunStatus.RUNNING
+        """running, or how it stands or ended."""
+        return self._finished or (self._settled.status if self._settled else RunStatus.RUNNING)
 
     @property
     def is_open(self) -> bool:
@@ -258,13 +277,48 @@ class Run(KeepsFiles):
         """Wait until the store has all that was logged; tell whether it has within the time."""
         return self._shipper.flush(self._settings.finish_timeout if timeout_s is None else timeout_s)
 
-    def finish(self, status: str | RunStatus = RunStatus.COMPLETED, reason: str = "") -> bool:
+    def settle(self, error: BaseException | None = None) -> None:
+        """Say how the run stands without ending it: completed, or failed with an exception.
+
+        The store shows it as ended, and the end of the process changes nothing about that. What is logged later still
+        belongs to the run: a test after the training, say. `proceed` takes it back.
+
+        Example:
+            >>> run = tracklib.start_run(project="docs")
+            >>> run.settle()
+            >>> run.log({"test/accuracy": 0.9})
+            >>> run.status, run.is_open, run.finish()
+            (<RunStatus.COMPLETED: 'completed'>, True, True)
+        """
+        ending = ending_of(error)
+        with self._ending:
+            if self._finished is not None:
+                return
+            self._settled, self._settled_at = ending, time.time()
+            now = time.monotonic()
+            seconds, self._began = now - self._began, now
+        self._record_end(ending, seconds, last=False)
+
+    def proceed(self) -> None:
+        """Take back what `settle` said: the run is running again."""
+        with self._ending:
+            if self._finished is not None or self._settled is None:
+                return
+            self._settled, self._began = None, time.monotonic()
+        self._record(RecordKind.START, self._start_record())
+
+    @property
+    def settled(self) -> Ending | None:
+        """How the run stands, if `settle` has said it."""
+        return self._settled
+
+    def finish(self, status: str | RunStatus | None = None, reason: str = "") -> bool:
         """End the run and wait, for at most the setting `finish_timeout`, until the store has everything.
 
         A second call does nothing.
 
         Args:
-            status: completed, failed or killed.
+            status: completed, failed or killed; by default what `settle` said, else completed.
             reason: Why, in words.
 
         Returns:
@@ -273,7 +327,9 @@ class Run(KeepsFiles):
         Raises:
             ConfigError: That is no status for an end.
         """
-        return self.finish_because(chosen_ending(status, reason))
+        if status is None and self._settled is not None:
+            return self.finish_because(self._settled)
+        return self.finish_because(chosen_ending(RunStatus.COMPLETED if status is None else status, reason))
 
     def finish_because(self, ending: Ending, timeout_s: float | None = None) -> bool:
         """End the run as `ending` says; see `finish`."""
@@ -284,9 +340,11 @@ class Run(KeepsFiles):
             try:
                 if self._companion:
                     self._companion.stop()
+                self._finish_references(patience)
             finally:
                 self._write_end(ending)
                 release(self)
+                jobs.withdraw(self.id)
         done = self._shipper.finish(patience)
         if first and not done:
             self._say_what_waits()
@@ -296,9 +354,15 @@ class Run(KeepsFiles):
         counts = self._observer.counts(self._journal)
         if counts:
             self._record(RecordKind.DROPPED, {"counts": counts})
+        if ending is self._settled:  # It has stood still since.
+            self._record_end(ending, 0.0, end_time=self._settled_at)
+        else:
+            self._record_end(ending, time.monotonic() - self._began)
+
+    def _record_end(self, ending: Ending, seconds: float, *, last: bool = True, **more: Any) -> None:
         error = jsonable(ending.error) if ending.error else None
-        data = {"status": str(ending.status), "reason": clean_text(ending.reason), "error": error}
-        self._record(RecordKind.END, {**data, "duration": time.monotonic() - self._began})
+        data = {"status": str(ending.status), "reason": clean_text(ending.reason), "error": error, **more}
+        self._record(RecordKind.END, {**data, "duration": seconds}, last=last)
 
     def _say_what_waits(self) -> None:
         if self._settings.mode == "offline":
@@ -320,7 +384,7 @@ class Run(KeepsFiles):
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        self.finish_because(ending_of(error))
+        self.finish_because(self._settled if error is None and self._settled else ending_of(error))
 
     def __repr__(self) -> str:
         return f"<Run {self.project}/{self.experiment}/{self.name} {self.id} {self.status}>"
@@ -335,6 +399,7 @@ class Run(KeepsFiles):
         """Let go of the parent's files in a forked child; what it logs goes to a journal of its own."""
         self._journal.abandon()
         self._observer.reset()
+        self._forget_references()
         self._ending = threading.Lock()
         self._companion = None
 
@@ -357,9 +422,9 @@ class Run(KeepsFiles):
         """Keep a record of any kind, for what watches over a run; `data` must be what JSON can say."""
         self._record(kind, data)
 
-    def _record(self, kind: str, data: dict[str, Any]) -> None:
+    def _record(self, kind: str, data: dict[str, Any], *, last: bool = True) -> None:
         try:
-            self._journal.record(kind, data)
+            self._journal.record(kind, data, last=last)
         except (OSError, ValueError) as error:
             self._observer.lost("record", f"a {kind} record", error)
 

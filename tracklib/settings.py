@@ -70,6 +70,7 @@ class Settings:
         finish_timeout: Seconds that `finish` waits for the store before it leaves the rest to `tracklib sync`.
         strict: Raise where tracklib would otherwise warn and count.
         on_error: What `start_run` does when the store cannot be used: raise, or spool and go on.
+        all_ranks: Record what the processes of a job above rank 0 log as well, each under `rank1/…` and so on.
         auto_log_git: Record the code's version.
         auto_log_env: Record Python, packages and hardware.
         auto_log_console: Record what the program prints.
@@ -92,6 +93,7 @@ class Settings:
     finish_timeout: float = 60.0
     strict: bool = False
     on_error: str = "raise"
+    all_ranks: bool = False
     auto_log_git: bool = True
     auto_log_env: bool = True
     auto_log_console: bool = True

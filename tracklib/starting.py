@@ -7,12 +7,14 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracklib import jobs
 from tracklib.errors import ConfigError, NotFound, StoreError
-from tracklib.records import is_id, new_id
+from tracklib.ranks import process_rank
+from tracklib.records import id_time, is_id, new_id
 from tracklib.run import Run, RunIdentity
 from tracklib.settings import Settings, load_settings, state_directory
 from tracklib.stores.base import default_uri, open_store
@@ -20,9 +22,21 @@ from tracklib.values import checked_name
 
 if TYPE_CHECKING:
     from tracklib.model import RunInfo, WriterInfo
+    from tracklib.ranks import ProcessRank
     from tracklib.stores.base import Store
 
-__all__ = ["defaults", "effective_settings", "open_run", "resolve_spool", "resolve_store", "working_directory"]
+__all__ = [
+    "defaults",
+    "effective_settings",
+    "join_run",
+    "next_run_id",
+    "open_run",
+    "resolve_spool",
+    "resolve_store",
+    "shared_settings",
+    "store_uri",
+    "working_directory",
+]
 
 _log = logging.getLogger("tracklib")
 
@@ -53,6 +67,13 @@ def resolve_store(settings: Settings) -> Store:
     return open_store(settings.store or default_uri(working_directory()))
 
 
+def store_uri(settings: Settings) -> str:
+    """Return the URI of the store that the settings mean."""
+    store = resolve_store(settings)
+    store.close()
+    return store.uri
+
+
 def resolve_spool(settings: Settings, store: Store) -> Path:
     """Return the folder for journals: as set, beside a local store, else among the user's files; never on a network."""
     from tracklib.stores.mounts import network_filesystem
@@ -80,9 +101,74 @@ def open_run(settings: Settings, *, parent: str | None, resume: str | None) -> R
     identity = _resumed(store, spool, resume, settings) or _fresh(store, spool, parent, settings)
     store.close()
     run = Run(identity, settings, lambda run: Surroundings(run, settings, identity))
+    jobs.announce(run.id)
     if settings.mode != "offline":
         recover_behind(spool, open_store, store.uri)
     return run
+
+
+def next_run_id() -> str | None:
+    """Return the id for the next run of this process, and tell its children.
+
+    All processes of a job get the same one, in the order in which they ask. `start_run(run_id=…)` begins it.
+
+    Returns:
+        None in a process above rank 0 that cannot know what rank 0 has chosen.
+
+    Example:
+        >>> from tracklib.records import is_id
+        >>> is_id(next_run_id() or "")
+        True
+    """
+    place = process_rank()
+    shared = jobs.shared_run_id(place)
+    if place.rank:
+        return shared
+    run_id = shared or new_id()
+    jobs.announce(run_id)
+    return run_id
+
+
+def shared_settings(settings: Settings, place: ProcessRank) -> Settings:
+    """Return the settings with the id of the run that rank 0 shares with the other processes of its job, if any."""
+    if settings.run_id is not None or place.world_size < 2:
+        return settings
+    return replace(settings, run_id=jobs.shared_run_id(place))
+
+
+def join_run(settings: Settings, place: ProcessRank, *, parent: str | None, resume: str | None) -> Run | None:
+    """Join, as a process above rank 0, the run that rank 0 makes or resumes; None where that is not known.
+
+    Raises:
+        StoreError: The store or the spool cannot be used, and `on_error` is not "spool".
+        NotFound: There is no run to resume.
+    """
+    from tracklib.capturing import Surroundings
+    from tracklib.rank_run import RankRun
+
+    run_id = settings.run_id if resume is None else None
+    if run_id is None and resume is None:
+        run_id = jobs.shared_run_id(place)
+        if run_id is None:
+            return None
+    store = resolve_store(settings)
+    _check(store, settings)
+    if run_id is None:
+        from tracklib.finding import find_run
+
+        run_id = find_run(store, resume or "").id
+    spool = resolve_spool(settings, store)
+    plain = _fresh(store, spool, parent, replace(settings, run_id=run_id))
+    store.close()
+    identity = replace(plain, writer=_joining_writer(place.rank), rank=place.rank, node=place.node, primary=False)
+    chosen = replace(
+        settings,
+        auto_log_git=False,
+        auto_log_env=False,
+        auto_log_console=False,
+        system_interval=0.0 if place.local_rank else settings.system_interval,
+    )
+    return RankRun(identity, chosen, lambda run: Surroundings(run, chosen, identity))
 
 
 def _check(store: Store, settings: Settings) -> None:
@@ -100,11 +186,12 @@ def _fresh(store: Store, spool: Path, parent: str | None, settings: Settings) ->
     if settings.run_id and not is_id(settings.run_id):
         raise ConfigError(f"run_id is {settings.run_id!r}, but takes the 26 characters of a run id")
     project, name = settings.project, settings.run_name
+    run_id = settings.run_id or new_id()
     return RunIdentity(
-        id=settings.run_id or new_id(),
+        id=run_id,
         project=checked_name("project", default_project(working_directory()) if project is None else project),
         experiment=checked_name("experiment", settings.experiment),
-        name=checked_name("name", _default_name() if name is None else name),
+        name=checked_name("name", _default_name(run_id) if name is None else name),
         store=store.uri,
         spool=spool,
         # Whoever was given the id may not be the only one.
@@ -113,8 +200,8 @@ def _fresh(store: Store, spool: Path, parent: str | None, settings: Settings) ->
     )
 
 
-def _joining_writer() -> str:
-    return f"0.{new_id()[-10:].lower()}"
+def _joining_writer(rank: int = 0) -> str:
+    return f"{rank}.{new_id()[-10:].lower()}"
 
 
 def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) -> RunIdentity | None:
@@ -176,9 +263,16 @@ def default_project(directory: Path) -> str:
     return home.name or "default"
 
 
-def _default_name() -> str:
+def _default_name(run_id: str) -> str:
+    """Return a name of the script and the time, the same in all processes that share an id."""
     main = sys.modules.get("__main__")
     script = Path(getattr(main, "__file__", None) or (sys.argv[0] if sys.argv else "") or "run").stem
     if script == "__main__":
         script = Path(getattr(main, "__file__", "run/__main__.py")).parent.name
-    return f"{script if script not in {'', '-', '-c'} else 'run'}-{time.strftime('%m%d-%H%M%S')}"
+    return f"{script if script not in {'', '-', '-c'} else 'run'}-{_stamp(run_id)}"
+
+
+def _stamp(run_id: str) -> str:
+    """Return the time that is in an id; one that was computed has none, and then its own end has to do."""
+    at = id_time(run_id)
+    return time.strftime("%m%d-%H%M%S", time.localtime(at)) if at else run_id[-6:].lower()

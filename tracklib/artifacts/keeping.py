@@ -1,13 +1,14 @@
-"""The half of a run that keeps files."""
+"""The half of a run that keeps files, or notes where they are."""
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracklib.artifacts.references import Reference, ReferenceWorker, is_url
 from tracklib.errors import StoreError, TracklibError
 from tracklib.records import RecordKind, new_id
 from tracklib.stores.base import open_store
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracklib.artifacts.content import Content
+    from tracklib.artifacts.references import FoundFiles
+    from tracklib.model import ArtifactFile
     from tracklib.recording.observer import Observer
 
 __all__ = ["KeepsFiles"]
@@ -36,6 +39,7 @@ class KeepsFiles:
     store: str
     stored_bytes: int = 0
     _observer: Observer
+    _references: ReferenceWorker | None = None
     _versions: dict[str, Iterator[int]]
 
     def _record(self, kind: str, data: dict[str, Any]) -> None:
@@ -49,14 +53,18 @@ class KeepsFiles:
         type: str = "file",  # noqa: A002 - the field's word
         metadata: Mapping[str, Any] | None = None,
         step: int | None = None,
+        copy: bool = True,
     ) -> None:
-        """Keep a copy of a file, or of a folder with all that is in it.
+        """Keep a copy of a file, or of a folder with all that is in it; or note where it is.
 
         Args:
+            path: Where it is. Without a copy it may be a URL as well, of which only the words are kept.
             name: What it is called in the run; the file's name by default.
             type: dataset, model, checkpoint, figure, table, file, or a word of your own.
             metadata: Anything JSON can say.
             step: The training step it belongs to.
+            copy: False notes only path, sizes and SHA-256, in the background: the call returns at once. What is not
+                there yet, or is still being written, is waited for until the run ends.
 
         Raises:
             FileNotFoundError: There is nothing at the path.
@@ -64,6 +72,9 @@ class KeepsFiles:
         """
         from tracklib.artifacts.content import path_content
 
+        if not copy:
+            self._note_reference(path, name, _label("reference" if name is None else name, type, metadata, step))
+            return
         content = path_content(path)
         own_name = os.path.basename(os.path.abspath(content.path))  # noqa: PTH100, PTH119 - "." has a name, and a link its own
         self._keep_files(content, _label(own_name if name is None else name, type, metadata, step))
@@ -123,9 +134,32 @@ class KeepsFiles:
         except StoreError as error:
             self._observer.lost("artifact", f"the artifact {name!r}", error)
 
+    def _note_reference(self, path: str | os.PathLike[str], name: str | None, label: _Label) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"path is {path!r:.200}, but takes the path or URL of a file or folder")
+        text = os.fspath(path)
+        where = text if is_url(text) else os.path.abspath(text)  # noqa: PTH100 - a link keeps its own name
+        own = label._replace(name=checked_name("name", os.path.basename(where.rstrip("/")) if name is None else name))  # noqa: PTH119 - as above
+        version = next(self._versions.setdefault(own.name, itertools.count(1)))
+        if self._references is None:
+            self._references = ReferenceWorker(self.id)
+        self._references.add(Reference(where, lambda found: self._record_files(own, version, where, found)))
+
+    def _record_files(self, label: _Label, version: int, path: str, found: FoundFiles) -> None:
+        """Write the record of files that were found at a path, of which no copy was made."""
+        metadata = {**label.metadata, "reference": True, **({"problem": found.problem} if found.problem else {})}
+        self._record_artifact(label._replace(metadata=metadata), version, path, found.files)
+
+    def _finish_references(self, timeout_s: float) -> None:
+        if self._references is not None:
+            self._references.finish(timeout_s)
+
+    def _forget_references(self) -> None:
+        """In a forked child: the thread is the parent's."""
+        self._references = None
+
     def _keep_files(self, content: Content, label: _Label) -> None:
-        from tracklib.artifacts.content import manifest_checksum
-        from tracklib.model import Artifact, ArtifactFile
+        from tracklib.model import ArtifactFile
 
         files: list[ArtifactFile] = []
         try:
@@ -136,21 +170,29 @@ class KeepsFiles:
         except (OSError, TracklibError) as error:
             self._observer.lost("artifact", f"the artifact {label.name!r}", error)
             return
+        self.stored_bytes += sum(file.size for file in files)
+        version = next(self._versions.setdefault(label.name, itertools.count(1)))
+        metadata = {**jsonable(content.metadata), **label.metadata}
+        self._record_artifact(label._replace(metadata=metadata), version, content.path, files)
+
+    def _record_artifact(self, label: _Label, version: int, path: str, files: Sequence[ArtifactFile]) -> None:
+        from tracklib.artifacts.content import manifest_checksum
+        from tracklib.model import Artifact
+
+        whole = all(file.checksum for file in files) and bool(files)
         artifact = Artifact(
             id=new_id(),
             run=self.id,
             name=label.name,
             type=label.type,
-            version=next(self._versions.setdefault(label.name, itertools.count(1))),
-            path=clean_text(content.path),
+            version=version,
+            path=clean_text(path),
             size=sum(file.size for file in files),
-            checksum=manifest_checksum([(file.checksum, file.path) for file in files]),
+            checksum=manifest_checksum([(file.checksum, file.path) for file in files]) if whole else "",
             step=label.step,
             files=tuple(files),
         )
-        self.stored_bytes += artifact.size
-        metadata = {**jsonable(content.metadata), **label.metadata}
-        self._record(RecordKind.ARTIFACT, {**jsonable(asdict(artifact)), "metadata": metadata})
+        self._record(RecordKind.ARTIFACT, {**jsonable(asdict(artifact)), "metadata": label.metadata})
 
 
 class _Label(NamedTuple):

@@ -152,8 +152,12 @@ class Journal:
         """Keep points without moving the counter that calls of `log` without a step are numbered by."""
         self._exclusively(self._log_slowly, values, step, None, self._clock())
 
-    def record(self, kind: str, data: dict[str, Any], *, at: float | None = None) -> None:
+    def record(self, kind: str, data: dict[str, Any], *, at: float | None = None, last: bool = True) -> None:
         """Keep a record that is not a point. `data` must be what `jsonable` returns. After an end nothing is taken.
+
+        Args:
+            at: When it was; now by default.
+            last: False for an end that says how the run stands, and behind which more may follow.
 
         Raises:
             OSError: There is no room for it.
@@ -165,7 +169,7 @@ class Journal:
             return
         now = self._clock() if at is None else at
         body = _json_record(kind, now, data)
-        if kind == RecordKind.END:
+        if kind == RecordKind.END and last:
             brief = {name: value for name, value in data.items() if name not in {"reason", "error"}}
             self._exclusively(self._write_end, body, _json_record(kind, now, brief))
         else:

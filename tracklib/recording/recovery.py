@@ -235,7 +235,9 @@ def _ship_files(store: Store, files: list[Remains], tally: _Tally) -> int:
 
 
 def _count(tally: _Tally, records: tuple[Record, ...], last_time: float) -> None:
-    tally.ended = tally.ended or any(record.kind == RecordKind.END for record in records)
+    for record in records:
+        if record.kind in {RecordKind.START, RecordKind.END}:  # A run that had been said to stand may go on.
+            tally.ended = record.kind == RecordKind.END
     tally.last_time = max(tally.last_time, last_time)
 
 

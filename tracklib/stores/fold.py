@@ -23,7 +23,15 @@ RECOVERED: Final = {"project": "recovered", "experiment": "default"}
 """Where a run goes whose first record was lost."""
 
 _KEPT: Final = frozenset(
-    {RecordKind.CONSOLE, RecordKind.MESSAGE, RecordKind.PARAMS, RecordKind.TAGS, RecordKind.NOTES, RecordKind.NAME}
+    {
+        RecordKind.CONSOLE,
+        RecordKind.MESSAGE,
+        RecordKind.PARAMS,
+        RecordKind.TAGS,
+        RecordKind.NOTES,
+        RecordKind.NAME,
+        RecordKind.PLACE,
+    }
 )
 """Kinds that are also kept as events: output, and the history of what can change."""
 
@@ -103,7 +111,9 @@ def add_writer(connection: sqlite3.Connection, batch: Batch) -> WriterRow:
     """Make the writer whose first batch this is, and its run if that is new."""
     start = next((record for record in batch.records if record.kind == RecordKind.START), None)
     began = start.time if start else batch.time
-    run = _ensure_run(connection, batch.run, start.data if start else {}, began)
+    # A run that was moved at once leaves no empty project behind.
+    moved = [record.data for record in batch.records if record.kind == RecordKind.PLACE][-1:]
+    run = _ensure_run(connection, batch.run, {**(start.data if start else {}), **dict(*moved)}, began)
     cursor = connection.execute(
         "INSERT INTO writer (run_key, writer, rank, host, pid, spool, position, summarised, status, started_at,"
         " heartbeat_at, is_primary, dropped) VALUES (?, ?, 0, '', 0, '', 0, 0, ?, ?, ?, 1, '{}')",
@@ -288,6 +298,12 @@ def _name(connection: sqlite3.Connection, run: int, writer: int, record: Record)
     connection.execute("UPDATE run SET name = ? WHERE key = ?", (name, run))
 
 
+def _place(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    told = _told(connection, run, writer, record)[-1]
+    experiment = ensure_experiment(connection, told["project"], told["experiment"], record.time)
+    connection.execute("UPDATE run SET experiment_id = ? WHERE key = ?", (experiment, run))
+
+
 def _source(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
     data = dict(record.data)
     # What is empty is kept as such: a working tree that is clean now may have been dirty before.
@@ -383,6 +399,7 @@ _ACTIONS: Final[dict[str, Callable[[sqlite3.Connection, int, int, Record], None]
     RecordKind.TAGS: _tags,
     RecordKind.NOTES: _notes,
     RecordKind.NAME: _name,
+    RecordKind.PLACE: _place,
     RecordKind.SOURCE: _source,
     RecordKind.ENVIRONMENT: _environment,
     RecordKind.RESOURCES: _resources,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunLog"]
 
-_CHANGING = {RecordKind.PARAMS, RecordKind.TAGS, RecordKind.NOTES, RecordKind.NAME}
+_CHANGING = {RecordKind.PARAMS, RecordKind.TAGS, RecordKind.NOTES, RecordKind.NAME, RecordKind.PLACE}
 _TABULAR = {
     *(RecordKind.START, RecordKind.END, RecordKind.SOURCE, RecordKind.ENVIRONMENT, RecordKind.RESOURCES),
     *(RecordKind.ARTIFACT, RecordKind.DROPPED, RecordKind.HEARTBEAT),

@@ -18,7 +18,7 @@ class HistoryContract(StoreHarness):
     """What `Store.events` promises."""
 
     def test_the_history_of_what_changes_is_kept(self, store: Store) -> None:
-        """Params, tags, notes and names are kept as they were told, each with its time and writer, by arrival."""
+        """Params, tags, notes, names and places are kept as told, each with its time and writer, by arrival."""
         script = WriterScript()
         ship(store, [script.start()])
         told: list[tuple[str, dict[str, Any]]] = [
@@ -26,6 +26,7 @@ class HistoryContract(StoreHarness):
             (RecordKind.TAGS, {"tags": {"a": "1", "b": None}}),
             (RecordKind.NOTES, {"text": "ünïcode\n"}),
             (RecordKind.NAME, {"name": "new"}),
+            (RecordKind.PLACE, {"project": "other", "experiment": "moved"}),
             (RecordKind.PARAMS, {"params": {"a": {"b": 2}}}),
         ]
         for kind, data in told:

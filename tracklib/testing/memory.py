@@ -14,7 +14,7 @@ import numpy as np
 
 from tracklib.errors import NotFound
 from tracklib.model import Experiment, Project, SeriesPoints, Source, Summary
-from tracklib.records import new_id
+from tracklib.records import RecordKind, new_id
 from tracklib.stores.base import Store, is_next
 from tracklib.testing.folding import RunLog
 from tracklib.testing.summaries import summary_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tracklib.model import Artifact, Event, RunInfo
-    from tracklib.records import Batch
+    from tracklib.records import Batch, Record
     from tracklib.stores.base import RunQuery
 
 __all__ = ["MemoryStore"]
@@ -87,13 +87,13 @@ class MemoryStore(Store):
                 return position
             log = self._all.runs.setdefault(batch.run, RunLog(batch.run))
             log.batches.append(deepcopy(batch))
-            if batch.run not in self._all.places:
-                self._place(log)
+            moves = [record for record in batch.records if record.kind == RecordKind.PLACE]
+            if moves or batch.run not in self._all.places:
+                self._place(log, moves[-1] if moves else log.first_start)
             return batch.end
 
-    def _place(self, log: RunLog) -> None:
-        """Make the project and the experiment of a new run."""
-        start = log.first_start
+    def _place(self, log: RunLog, start: Record) -> None:
+        """Put a run into the project and the experiment that a record names, making them."""
         place = start.data.get("project") or "recovered", start.data.get("experiment") or "default"
         self._all.places[log.id] = place
         self._make_project(place[0], start.time)

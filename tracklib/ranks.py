@@ -1,0 +1,113 @@
+"""Which process of a distributed job this is, by the environment variables of its launcher and by torch.
+
+The variables are those that Lightning, accelerate and torch read: of torchrun, Slurm, Open MPI, MPICH, MVAPICH and
+LSF. They are looked at without importing anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ProcessRank", "is_worker", "process_rank"]
+
+_RANK: Final = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+_WORLD: Final = (
+    "WORLD_SIZE",
+    "PMI_SIZE",
+    "OMPI_COMM_WORLD_SIZE",
+    "MV2_COMM_WORLD_SIZE",
+    "SLURM_NTASKS",
+    "JSM_NAMESPACE_SIZE",
+)
+_LOCAL: Final = (
+    "LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "SLURM_LOCALID",
+    "JSM_NAMESPACE_LOCAL_RANK",
+)
+_LOCAL_WORLD: Final = ("LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")
+_NODE: Final = ("GROUP_RANK", "NODE_RANK", "SLURM_NODEID")
+_INTERACTIVE: Final = frozenset({"bash", "interactive"})
+"""Names of Slurm jobs that are a shell: what is typed there is no task of a job, whatever the variables say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRank:
+    """The place of a process in its job.
+
+    Attributes:
+        rank: Its number in the job, from 0; rank 0 is the one that speaks for all.
+        local_rank: Its number on its machine, from 0.
+        world_size: How many processes the job has; 1 for a program of its own.
+        node: The number of its machine, from 0.
+    """
+
+    rank: int = 0
+    local_rank: int = 0
+    world_size: int = 1
+    node: int = 0
+
+
+def process_rank(environ: Mapping[str, str] | None = None) -> ProcessRank:
+    """Return the place of this process in its job: as torch knows it where it is set up, else as the launcher says.
+
+    Args:
+        environ: The environment variables; the process's by default, and only then torch is asked.
+
+    Example:
+        >>> process_rank({"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "GROUP_RANK": "1"})
+        ProcessRank(rank=3, local_rank=1, world_size=4, node=1)
+        >>> process_rank({})
+        ProcessRank(rank=0, local_rank=0, world_size=1, node=0)
+    """
+    variables = os.environ if environ is None else environ
+    if _is_shell(variables):
+        variables = {name: value for name, value in variables.items() if not name.startswith("SLURM_")}
+    local = _first(variables, _LOCAL) or 0
+    node = _first(variables, _NODE) or 0
+    rank = _first(variables, _RANK)
+    if rank is None:  # Lightning starts its processes with a local rank and the number of the machine only.
+        rank = node * (_first(variables, _LOCAL_WORLD) or 1) + local
+    world = max(_first(variables, _WORLD) or 1, rank + 1)
+    group = _process_group() if environ is None else None
+    if group is not None:
+        rank, world = int(group.get_rank()), int(group.get_world_size())
+    return ProcessRank(rank=rank, local_rank=local, world_size=world, node=node)
+
+
+def is_worker() -> bool:
+    """Tell whether this process only loads data for another one."""
+    data = sys.modules.get("torch.utils.data")
+    info = getattr(data, "get_worker_info", None)
+    return info is not None and info() is not None
+
+
+def _first(variables: Mapping[str, str], names: tuple[str, ...]) -> int | None:
+    """Return the number that the first of these variables gives that is set; some launchers set -1 for none."""
+    for name in names:
+        text = variables.get(name, "").strip()
+        if text.isdigit():
+            return int(text)
+    return None
+
+
+def _is_shell(variables: Mapping[str, str]) -> bool:
+    several = (_first(variables, ("SLURM_NTASKS",)) or 1) > 1
+    return not several or variables.get("SLURM_JOB_NAME") in _INTERACTIVE
+
+
+def _process_group() -> Any | None:
+    distributed = sys.modules.get("torch.distributed")
+    try:
+        ready = distributed is not None and distributed.is_available() and distributed.is_initialized()
+    except Exception:  # noqa: BLE001 - torch may be half imported by another thread
+        return None
+    return distributed if ready else None
