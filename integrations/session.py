@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tracklib import Run
 
-__all__ = ["Session", "guarded", "is_framework_speaking", "speaking", "warn_once"]
+__all__ = ["Session", "guarded", "is_framework_speaking", "open_run", "speaking", "warn_once"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,6 +62,14 @@ def guarded(default: Any = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return wrapper
 
     return decorate
+
+
+def open_run() -> Run | None:
+    """Return the active run, or None where there is none."""
+    try:
+        return tracklib.active_run()
+    except tracklib.TracklibError:
+        return None
 
 
 @contextmanager
@@ -124,9 +132,8 @@ class Session:
         return self._run if self._run is not None and self._run.is_open else None
 
     def _adopted(self) -> Run | None:
-        try:
-            active = tracklib.active_run()
-        except tracklib.TracklibError:
+        active = open_run()
+        if active is None:
             return None
         if any(session.begun is active for session in self._idle):  # Of a training before; this one is another.
             return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ProcessRank", "is_worker", "process_rank"]
+__all__ = ["ProcessRank", "process_rank"]
 
 _RANK: Final = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 _WORLD: Final = (
@@ -81,13 +81,6 @@ def process_rank(environ: Mapping[str, str] | None = None) -> ProcessRank:
     if group is not None:
         rank, world = int(group.get_rank()), int(group.get_world_size())
     return ProcessRank(rank=rank, local_rank=local, world_size=world, node=node)
-
-
-def is_worker() -> bool:
-    """Tell whether this process only loads data for another one."""
-    data = sys.modules.get("torch.utils.data")
-    info = getattr(data, "get_worker_info", None)
-    return info is not None and info() is not None
 
 
 def _first(variables: Mapping[str, str], names: tuple[str, ...]) -> int | None:
