@@ -333,23 +333,31 @@ def read_series(connection: sqlite3.Connection, run: int, name: str, *, every: b
     parts: list[SeriesPoints] = []
     writers = connection.execute("SELECT key FROM writer WHERE run_key = ? ORDER BY started_at, key", (run,)).fetchall()
     for (writer,) in writers:
-        parts += _sealed(connection, found[0], writer)
-        parts += _recent(connection, found[0], writer)
-    if not parts:
-        empty = np.empty(0)
-        return SeriesPoints(empty.astype(np.int64), empty, empty)
-    steps, times, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _by_step(SeriesPoints(steps, times, values), every=every)
+        parts += [_sealed(connection, found[0], writer), *_recent(connection, found[0], writer)]
+    parts = [points for points in parts if len(points.steps)] or [_room(0)]
+    whole = parts[0] if len(parts) == 1 else SeriesPoints(*map(np.concatenate, zip(*parts, strict=True)))
+    return _by_step(whole, every=every)
 
 
-def _sealed(connection: sqlite3.Connection, series: int, writer: int) -> Iterable[SeriesPoints]:
+def _room(count: int) -> SeriesPoints:
+    return SeriesPoints(np.empty(count, dtype=np.int64), np.empty(count), np.empty(count))
+
+
+def _sealed(connection: sqlite3.Connection, series: int, writer: int) -> SeriesPoints:
     rows = connection.execute(
-        "SELECT axis.steps, axis.times, chunk.data FROM chunk JOIN axis ON axis.id = chunk.axis_id"
+        "SELECT axis.count, axis.steps, axis.times, chunk.data FROM chunk JOIN axis ON axis.id = chunk.axis_id"
         " WHERE chunk.series_id = ? AND axis.writer_key = ? ORDER BY axis.id",
         (series, writer),
-    )
-    for steps, times, values in rows:
-        yield SeriesPoints(decode_steps(steps), decode_times(times), decode_values(values))
+    ).fetchall()
+    # Decoded into their places at once: of a million points each copy counts.
+    points, begin = _room(sum(row[0] for row in rows)), 0
+    for count, steps, times, values in rows:
+        part = slice(begin, begin + count)
+        decode_steps(steps, points.steps[part])
+        decode_times(times, points.times[part])
+        decode_values(values, points.values[part])
+        begin += count
+    return points
 
 
 def _recent(connection: sqlite3.Connection, series: int, writer: int) -> Iterable[SeriesPoints]:
