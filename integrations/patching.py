@@ -60,7 +60,7 @@ class Patches:
         static = inspect.getattr_static(owner, name, None)
         kind = type(static) if isinstance(static, (staticmethod, classmethod)) else None
         original = static.__func__ if kind else static
-        if not callable(original) or hasattr(original, "__tracklib__"):
+        if not callable(original) or _stands_already(original, around):
             return
         replacement: Any = self._replacement(original, around)
         if kind:
@@ -72,12 +72,18 @@ class Patches:
     def _replacement(self, original: Callable[..., Any], around: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def replacement(*arguments: Any, **keywords: Any) -> Any:
-            if not self._active or os.getpid() != self._owner or is_data_worker():
+            if not self.active or is_data_worker():
                 return original(*arguments, **keywords)
             return around(original, *arguments, **keywords)
 
-        replacement.__tracklib__ = True  # type: ignore[attr-defined]
+        marks = getattr(original, "__tracklib__", ())
+        replacement.__tracklib__ = (*marks, _Mark(self, around, replacement))  # type: ignore[attr-defined]
         return replacement
+
+    @property
+    def active(self) -> bool:
+        """Whether replacements do something: nothing was put back, and this is the process they were made in."""
+        return self._active and os.getpid() == self._owner
 
     def _put(self, owner: Any, name: str, original: Any, replacement: Any) -> None:
         # A class may have a method from its base: then what is put there is removed again, not written over.
@@ -94,11 +100,44 @@ class Patches:
             if original is _INHERITED:
                 delattr(owner, name)
             else:
-                setattr(owner, name, original)
+                setattr(owner, name, _without_idle(original))
         self._replaced.clear()
 
 
 _INHERITED = object()
+
+
+class _Mark(NamedTuple):
+    """What a replacement carries. Whoever wraps it with `functools.wraps` carries it on."""
+
+    patches: Patches
+    around: Callable[..., Any]
+    replacement: Callable[..., Any]
+
+
+def _stands_already(function: Any, around: Callable[..., Any]) -> bool:
+    """Tell whether this was put around a function before, even if somebody else has wrapped the result since."""
+    marks: tuple[_Mark, ...] = getattr(function, "__tracklib__", ())
+    return any(mark.patches.active and _is_same(mark.around, around) for mark in marks)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Compare functions by where they are written and what they close over: one may be made anew at each call."""
+    return one is other or _identity(one) == _identity(other)
+
+
+def _identity(function: Any) -> tuple[int, ...]:
+    cells = getattr(function, "__closure__", None) or ()
+    return (id(getattr(function, "__code__", function)), *(id(cell.cell_contents) for cell in cells))
+
+
+def _without_idle(function: Any) -> Any:
+    """Return what is behind replacements that only pass on, because they could not be put back in their turn."""
+    while (marks := getattr(function, "__tracklib__", ())) and marks[-1].replacement is function:
+        if marks[-1].patches.active:
+            break
+        function = function.__wrapped__
+    return function
 
 
 def is_data_worker() -> bool:

@@ -112,6 +112,11 @@ class Session:
         self._run: Run | None = None
         self._owned = False
 
+    @classmethod
+    def is_idle(cls, run: Run | None) -> bool:
+        """Tell whether a run is that of a training which has ended, so that the next one begins its own."""
+        return run is not None and any(session.begun is run for session in cls._idle)
+
     @property
     def owned(self) -> bool:
         """Whether the run was begun here, and is not somebody else's."""
@@ -122,7 +127,8 @@ class Session:
         """The run, begun now if there is none: the active one, unless this session has another id."""
         run = self._run
         if run is None or not run.is_open:
-            run = self._run = self._adopted() or self._begun()
+            # Whatever is wrong, it is said once, and not tried again at each step.
+            run = self._run = self._opened() or tracklib.start_run(mode="disabled", activate=False)
             self.run_id = run.id or self.run_id
         return run
 
@@ -131,11 +137,15 @@ class Session:
         """The run if it is open, without beginning one."""
         return self._run if self._run is not None and self._run.is_open else None
 
+    @guarded()
+    def _opened(self) -> Run | None:
+        return self._adopted() or self._begun()
+
     def _adopted(self) -> Run | None:
         active = open_run()
-        if active is None:
+        if active is None or "parent" in self._options:  # One within another run is never that one.
             return None
-        if any(session.begun is active for session in self._idle):  # Of a training before; this one is another.
+        if self.is_idle(active):  # Of a training before; this one is another.
             return None
         if self.run_id is not None and active.id not in {self.run_id, ""} and self._run is not None:
             return None
@@ -151,7 +161,9 @@ class Session:
         again = {"resume": self.run_id} if self._owned and self.run_id else {"run_id": self.run_id}
         self._owned = True
         options = self._options if "run_id" in again else _without(self._options, _PLACE)
-        return tracklib.start_run(**{**options, **{name: value for name, value in again.items() if value}})
+        # A store that is away when the training begins must not keep it from being recorded.
+        spooling = {"on_error": "spool", **options}
+        return tracklib.start_run(**{**spooling, **{name: value for name, value in again.items() if value}})
 
     def proceed(self) -> Run:
         """Return the run, running again if it was settled."""

@@ -24,12 +24,13 @@ REFERENCE = ROOT / "docs" / "reference"
 
 NOT_FOR_USERS = {
     "after_fork",  # The process's own housekeeping, in `tracklib.lifecycle`.
+    "before_end",  # For what integrations still have to say, in `tracklib.integrations.saves`.
     "finish_because",
     "position",
     "log_aside",  # What watches over a run, in `tracklib.capturing`.
     "record_event",
 }
-OTHER_VARIABLES: set[str] = set()
+OTHER_VARIABLES = {"TRACKLIB_JOB"}
 """Variables of ours that are no settings."""
 
 

@@ -19,8 +19,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-SHIPPED = ("pyproject.toml", "README.md", "tracklib", "integrations")
+SHIPPED = ("pyproject.toml", "setup.py", "README.md", "tracklib", "integrations")
 LINK = Path("tracklib", "integrations")
+STARTUP = "tracklib_autolog.pth"
 
 IMPORT = """
 import sys
@@ -37,6 +38,9 @@ print(stored.status, stored.metrics["train/loss"].last, stored.series("train/los
 """
 
 
+PROGRAM = "import sys; print('tracklib' in sys.modules)"
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """A fresh virtual environment."""
@@ -49,6 +53,16 @@ class Environment:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=280)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def records_unasked(self, cwd: Path) -> bool:
+        """Tell whether a program is recorded where a variable asks for it, and is left alone where none does."""
+        program = cwd / "program.py"
+        program.write_text(PROGRAM, encoding="utf-8")
+        alone = self.run("python", program, cwd=cwd)
+        words = ["TRACKLIB_AUTOLOG=1", "TRACKLIB_SYSTEM_INTERVAL=0", self.folder / "bin" / "python", program]
+        watched = subprocess.run(["env", *map(str, words)], cwd=cwd, capture_output=True, text=True, check=True)
+        name = self.python("import tracklib; print(tracklib.get_run('latest').name)", cwd)
+        return (alone, watched.stdout, name[:8]) == ("False\n", "True\n", "program-")
 
     def python(self, code: str, cwd: Path) -> str:
         """Run Python code and return what it printed."""
@@ -172,7 +186,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, checkout: Path) -
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
 
-    assert names == files_of_package(checkout)
+    assert names == {*files_of_package(checkout), STARTUP}
     assert "tracklib/py.typed" in names
     assert "tracklib/integrations/__init__.py" in names
 
@@ -221,6 +235,7 @@ def test_wheel_with_its_dependencies_records_and_shows(wheel: Path, work: Path) 
     assert environment.python(RECORD, place).split() == ["completed", "0.3", "[1]"]
     assert "train/loss" in environment.run("tracklib", "show", "latest", cwd=place)
     assert PROJECT["project"]["version"] in environment.run("tracklib", "--version", cwd=place)
+    assert environment.records_unasked(place)
 
 
 @pytest.mark.slow
@@ -245,6 +260,7 @@ def test_editable_install(checkout: Path, work: Path, *, link_as_text: bool) -> 
 
     for place in (work, source):
         assert f"source-{link_as_text}" in environment.python(IMPORT, place)
+    assert environment.records_unasked(environment.folder)
     assert "Usage: tracklib" in environment.run("tracklib", "--help", cwd=work)
 
 

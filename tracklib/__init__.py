@@ -31,6 +31,7 @@ from tracklib.api import (
     log_table,
     log_text,
     next_run_id,
+    parent_run_id,
     process_rank,
     set_notes,
     set_tag,
@@ -41,6 +42,7 @@ from tracklib.api import (
 if TYPE_CHECKING:
     from tracklib.decorator import track
     from tracklib.errors import TracklibError
+    from tracklib.integrations.autolog import autolog
     from tracklib.organizing import (
         archive_experiment,
         archive_project,
@@ -64,6 +66,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "decorator": ("track",),
     "errors": ("TracklibError",),
+    "integrations.autolog": ("autolog",),
     "organizing": (
         "archive_experiment",
         "archive_project",
@@ -96,6 +99,7 @@ __all__ = [
     "active_run",
     "archive_experiment",
     "archive_project",
+    "autolog",
     "current_settings",
     "end_run",
     "get_experiment",
@@ -117,6 +121,7 @@ __all__ = [
     "log_text",
     "next_run_id",
     "open_store",
+    "parent_run_id",
     "process_rank",
     "restore_experiment",
     "restore_project",

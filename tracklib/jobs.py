@@ -6,7 +6,8 @@ side (torchrun, accelerate, mpirun) have the launcher in common: the first of th
 a file that is named after the launcher. Slurm names its jobs itself, so there the id is computed from that name, on
 every machine alike.
 
-A restart of the processes by torchelastic finds the same launcher, so it goes on with the run.
+A restart of the processes by torchelastic finds the same launcher, so it goes on with the run. Any other launcher that
+starts processes of the same ranks again starts another job.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import sys
 import tempfile
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tracklib.ranks import is_numbered
 from tracklib.records import id_of_number, is_id, new_id
 
 if TYPE_CHECKING:
@@ -31,8 +34,14 @@ __all__ = ["JOB_VARIABLE", "Job", "announce", "current_job", "shared_run_id", "w
 JOB_VARIABLE: Final = "TRACKLIB_JOB"
 """Holds the id of the run that the processes of a job share, and the id of the process that has it open (0: none)."""
 
+_INHERITED: Final = os.environ.get(JOB_VARIABLE)
 _NO_NAME: Final = frozenset({"", "none"})
+_SLURM: Final = ("SLURM_CLUSTER_NAME", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_ARRAY_TASK_ID")
 _taken = count()
+_turns: dict[int, int] = {}
+"""By process, as a forked child has its parent's: which job of its launcher it belongs to."""
+_open: list[str] = []
+"""What was said of runs that are open, the newest last."""
 
 
 class Job(NamedTuple):
@@ -55,20 +64,39 @@ def current_job(environ: Mapping[str, str] | None = None) -> Job | None:
     """
     environ = os.environ if environ is None else environ
     run_id, _, owner = environ.get(JOB_VARIABLE, "").partition(" ")
-    if not is_id(run_id) or not owner.isdigit() or int(owner) == os.getpid():
+    if not is_id(run_id) or not owner.isdecimal() or int(owner) == os.getpid():
         return None
     return Job(run_id, int(owner))
 
 
-def announce(run_id: str, *, owner: int | None = None) -> None:
+def _is_ours(job: Job) -> bool:
+    """Tell whether it was said to this process: a launcher that stands in between begins a job of its own."""
+    return job.owner in {0, os.getppid(), _parent_of_worker()}
+
+
+def _parent_of_worker() -> int | None:
+    """Return the process that started this one with `multiprocessing`, which may have gone through a fork server."""
+    module = sys.modules.get("multiprocessing.process")
+    parent = module.parent_process() if module is not None else None
+    return parent.pid if parent is not None else None
+
+
+def announce(run_id: str, *, is_open: bool = False) -> None:
     """Tell the children of this process which run they belong to."""
-    os.environ[JOB_VARIABLE] = f"{run_id} {os.getpid() if owner is None else owner}"
+    os.environ[JOB_VARIABLE] = f"{run_id} {os.getpid()}"
+    if is_open:
+        _open.append(os.environ[JOB_VARIABLE])
 
 
 def withdraw(run_id: str) -> None:
-    """Take that back when the run has ended."""
-    if os.environ.get(JOB_VARIABLE) == f"{run_id} {os.getpid()}":
+    """Take that back when the run has ended; what was said before, of a run around it, counts again."""
+    said = f"{run_id} {os.getpid()}"
+    _open[:] = [other for other in _open if other != said and other.endswith(f" {os.getpid()}")]
+    if os.environ.get(JOB_VARIABLE) == said:
         del os.environ[JOB_VARIABLE]
+        before = _open[-1] if _open else _INHERITED
+        if before is not None:
+            os.environ[JOB_VARIABLE] = before
 
 
 def shared_run_id(place: ProcessRank) -> str | None:
@@ -82,7 +110,7 @@ def shared_run_id(place: ProcessRank) -> str | None:
     if place.world_size < 2:
         return None
     number, job = next(_taken), current_job()
-    if job is not None:
+    if job is not None and _is_ours(job):
         if number == 0:
             return job.run_id
         # The owner counts its own runs, and those after the first are not known here.
@@ -90,21 +118,29 @@ def shared_run_id(place: ProcessRank) -> str | None:
     name = _shared_name(os.environ, place)
     if name is not None:
         return _computed(f"{name} {number}")
-    return _agreed(f"{_launcher()} {number}")
+    if place.node:  # What the processes of one machine agree on, those of the first one do not know.
+        return None
+    return _agreed(place, number)
 
 
 def _shared_name(environ: Mapping[str, str], place: ProcessRank) -> str | None:
     """Return the name that a job on several machines has on each of them."""
-    if environ.get("TORCHELASTIC_RUN_ID", "none") not in _NO_NAME and _several_nodes(environ, place):
-        return f"torchelastic {environ['TORCHELASTIC_RUN_ID']} {environ.get('MASTER_ADDR', '')}"
-    if "SLURM_PROCID" in environ and "TORCHELASTIC_RUN_ID" not in environ:
-        parts = ("CLUSTER_NAME", "JOB_ID", "STEP_ID", "ARRAY_TASK_ID")
-        return " ".join(["slurm", *(environ.get(f"SLURM_{part}", "") for part in parts)])
-    return None
+    slurm = " ".join(environ.get(part, "") for part in _SLURM)
+    elastic = environ.get("TORCHELASTIC_RUN_ID")
+    if elastic is None:
+        return f"slurm {slurm}" if _is_slurm_task(environ, place) else None
+    if not place.node and environ.get("GROUP_WORLD_SIZE", "1") in {"", "1"}:
+        return None
+    master = environ.get("MASTER_ADDR", "")
+    if "SLURM_JOB_ID" in environ:
+        return f"torchelastic {elastic} {master} slurm {slurm}"
+    # The same name may be given to one job after the other, but each finds another free port.
+    return None if elastic in _NO_NAME else f"torchelastic {elastic} {master} {environ.get('MASTER_PORT', '')}"
 
 
-def _several_nodes(environ: Mapping[str, str], place: ProcessRank) -> bool:
-    return place.node > 0 or environ.get("GROUP_WORLD_SIZE", "1") not in {"", "1"}
+def _is_slurm_task(environ: Mapping[str, str], place: ProcessRank) -> bool:
+    """Tell whether srun has started this process: the variables reach whatever else runs in an allocation, too."""
+    return "SLURM_STEP_ID" in environ and environ.get("SLURM_PROCID") == str(place.rank)
 
 
 def _computed(name: str) -> str:
@@ -112,30 +148,56 @@ def _computed(name: str) -> str:
     return id_of_number(int.from_bytes(hashlib.sha256(name.encode()).digest()[:10], "big"))
 
 
-def _launcher() -> str:
+def _launcher(place: ProcessRank) -> str:
     """Return what the processes of a launcher have in common: its process, named so that no later one is the same."""
-    parent = os.getppid()
+    # Without numbers from a launcher, rank 0 has started the others itself, as Lightning does.
+    launcher = os.getppid() if place.rank or is_numbered(os.environ) else os.getpid()
     try:
         # Field 22 of the line is the start, in clock ticks since boot; the name in brackets may hold anything.
-        began = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        began = Path(f"/proc/{launcher}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, IndexError):
         began = boot = ""
-    return f"{boot} {parent} {began}"
+    return f"{boot} {launcher} {began} {os.environ.get('TORCHELASTIC_RUN_ID', '')}"
 
 
-def _agreed(name: str) -> str:
-    """Return the id that the first process to ask has made for this name."""
-    folder = Path(tempfile.gettempdir()) / f"tracklib-jobs-{os.getuid()}"
-    path = folder / hashlib.sha256(name.encode()).hexdigest()[:32]
-    mine = path.with_name(f"{path.name}.{os.getpid()}")
+def _agreed(place: ProcessRank, number: int) -> str:
+    """Return the id that the first process of this launcher to ask has made for the run of this number."""
+    launcher = _launcher(place)
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder = _folder()
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            if os.getpid() not in _turns:
+                _turns[os.getpid()] = _next_turn(folder / _file_name(launcher), place.rank)
+            launcher = f"{launcher} {_turns[os.getpid()]}"
+        path = folder / _file_name(f"{launcher} {number}")
+        mine = path.with_name(f"{path.name}.{os.getpid()}")
         mine.write_text(new_id(), encoding="ascii")
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(mine)
         mine.unlink()
         text = path.read_text(encoding="ascii")
     except OSError:
-        return _computed(name)
-    return text if is_id(text) else _computed(name)
+        text = ""
+    return text if is_id(text) else _computed(f"{launcher} {number}")
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"tracklib-jobs-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else")
+    return folder
+
+
+def _file_name(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _next_turn(path: Path, rank: int) -> int:
+    """Return how many processes of this rank the launcher has started before: each was of another job."""
+    for turn in count():
+        with contextlib.suppress(FileExistsError):
+            path.with_name(f"{path.name}.rank{rank}.{turn}").touch(exist_ok=False)
+            return turn
+    raise AssertionError  # Counting has no end.

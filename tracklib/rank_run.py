@@ -48,6 +48,10 @@ class RankRun(Run):
         """Leave that to rank 0, too."""
 
     def _record(self, kind: str, data: dict[str, Any], *, last: bool = True) -> None:
+        if kind == RecordKind.END and data["error"]:
+            # The end of the run is told by rank 0, which may have been terminated for what went wrong here.
+            text = f"rank {self._identity.rank} failed:\n{data['error']['traceback']}"
+            super()._record(RecordKind.MESSAGE, {"level": "error", "text": text})
         if kind in _OWN:
             super()._record(kind, data, last=last)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ProcessRank", "process_rank"]
+__all__ = ["ProcessRank", "is_numbered", "process_rank"]
 
 _RANK: Final = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 _WORLD: Final = (
@@ -68,14 +68,14 @@ def process_rank(environ: Mapping[str, str] | None = None) -> ProcessRank:
         >>> process_rank({})
         ProcessRank(rank=0, local_rank=0, world_size=1, node=0)
     """
-    variables = os.environ if environ is None else environ
-    if _is_shell(variables):
-        variables = {name: value for name, value in variables.items() if not name.startswith("SLURM_")}
+    variables = _said_to_tasks(os.environ if environ is None else environ)
     local = _first(variables, _LOCAL) or 0
-    node = _first(variables, _NODE) or 0
-    rank = _first(variables, _RANK)
+    per_node = _first(variables, _LOCAL_WORLD) or 0
+    node, rank = _first(variables, _NODE), _first(variables, _RANK)
+    if node is None:  # MPI does not say it, but fills one machine after the other.
+        node = (rank or 0) // per_node if per_node else 0
     if rank is None:  # Lightning starts its processes with a local rank and the number of the machine only.
-        rank = node * (_first(variables, _LOCAL_WORLD) or 1) + local
+        rank = node * (per_node or 1) + local
     world = max(_first(variables, _WORLD) or 1, rank + 1)
     group = _process_group() if environ is None else None
     if group is not None:
@@ -87,14 +87,28 @@ def _first(variables: Mapping[str, str], names: tuple[str, ...]) -> int | None:
     """Return the number that the first of these variables gives that is set; some launchers set -1 for none."""
     for name in names:
         text = variables.get(name, "").strip()
-        if text.isdigit():
+        if text.isdecimal():
             return int(text)
     return None
 
 
-def _is_shell(variables: Mapping[str, str]) -> bool:
+def is_numbered(environ: Mapping[str, str]) -> bool:
+    """Tell whether a launcher has given the processes of a job their ranks.
+
+    Example:
+        >>> is_numbered({"RANK": "0"}), is_numbered({"LOCAL_RANK": "0"})
+        (True, False)
+    """
+    variables = _said_to_tasks(environ)
+    return _first(variables, _RANK) is not None or _first(variables, _LOCAL) is None
+
+
+def _said_to_tasks(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables without those of Slurm where there is one task only, or a shell."""
     several = (_first(variables, ("SLURM_NTASKS",)) or 1) > 1
-    return not several or variables.get("SLURM_JOB_NAME") in _INTERACTIVE
+    if several and variables.get("SLURM_JOB_NAME") not in _INTERACTIVE:
+        return variables
+    return {name: value for name, value in variables.items() if not name.startswith("SLURM_")}
 
 
 def _process_group() -> Any | None:

@@ -200,7 +200,7 @@ class StoredRun:
             version: Which one of this name; the newest by default.
 
         Raises:
-            NotFound: The run has no such artifact.
+            NotFound: The run has no such artifact, or only noted where its files were.
             CorruptData: A file is not what it was.
 
         Example:
@@ -218,7 +218,16 @@ class StoredRun:
         if not found:
             versions = ", ".join(str(artifact.version) for artifact in named)
             raise NotFound(f"the artifact {name!r} of run {self.info.id} has no version {version}; it has: {versions}")
-        return {file.path: self._read_blob(file.checksum) for file in found[-1].files}
+        try:
+            if found[-1].files or not found[-1].metadata.get("reference"):
+                return {file.path: self._read_blob(file.checksum) for file in found[-1].files}
+        except NotFound:
+            if not found[-1].metadata.get("reference"):
+                raise
+        raise NotFound(
+            f"of the artifact {name!r} of run {self.info.id} only path, size and checksum were noted, and no copy was "
+            f"made: look at {found[-1].path}; `log_artifact` without copy=False keeps a copy"
+        )
 
     def _read_blob(self, checksum: str) -> bytes:
         import hashlib
@@ -305,7 +314,8 @@ def with_live_status(info: RunInfo) -> RunInfo:
     """Return `info` with a status that is derived, not hoped for: running only where somebody lives to run it."""
     if info.status is not RunStatus.RUNNING:
         return info
-    primary = [writer for writer in info.writers if writer.primary]
+    # The first word of a job may be that of another process than its main one.
+    primary = [writer for writer in info.writers if writer.primary] or info.writers
     for writer in primary:
         live = journal_is_live(Path(writer.spool), info.id, writer.writer) if writer.host == platform.node() else None
         if live or (live is None and time.time() - writer.heartbeat_at < SILENT_SECONDS):

@@ -106,6 +106,7 @@ class Run(KeepsFiles):
         self._finished: RunStatus | None = None
         self._settled: Ending | None = None
         self._settled_at = 0.0
+        self._last_actions: list[Callable[[], None]] = []
         self._versions = {name: count(version + 1) for name, version in identity.versions.items()}
         self._began = time.monotonic()
         self._open_journal()
@@ -257,8 +258,11 @@ class Run(KeepsFiles):
         Raises:
             ConfigError: A name is empty.
         """
-        self.project = self.project if project is None else checked_name("project", project)
-        self.experiment = self.experiment if experiment is None else checked_name("experiment", experiment)
+        place = (
+            self.project if project is None else checked_name("project", project),
+            self.experiment if experiment is None else checked_name("experiment", experiment),
+        )
+        self.project, self.experiment = place
         self._record(RecordKind.PLACE, {"project": self.project, "experiment": self.experiment})
 
     # ---- the end
@@ -338,9 +342,12 @@ class Run(KeepsFiles):
         patience = self._settings.finish_timeout if timeout_s is None else timeout_s
         if first:
             try:
+                for action in self._last_actions:
+                    action()
                 if self._companion:
                     self._companion.stop()
-                self._finish_references(patience)
+                # The records are worth more than checksums: half of the time is theirs.
+                patience -= self._finish_references(patience / 2)
             finally:
                 self._write_end(ending)
                 release(self)
@@ -391,6 +398,10 @@ class Run(KeepsFiles):
 
     # ---- processes
 
+    def before_end(self, action: Callable[[], None]) -> None:
+        """Have `action` called when the run ends, while it can still be logged to; it must not raise."""
+        self._last_actions.append(action)
+
     def position(self) -> int:
         """Return a number that grows with everything that is logged."""
         return self._journal.position if self._journal.segments and not self._journal.closed else -1
@@ -402,6 +413,7 @@ class Run(KeepsFiles):
         self._forget_references()
         self._ending = threading.Lock()
         self._companion = None
+        self._last_actions.clear()
 
     def _revive(self) -> None:
         """Become another writer of the run: something was logged in a child after a fork."""
@@ -414,7 +426,7 @@ class Run(KeepsFiles):
         _finish_with_worker(self)
 
     def __reduce__(self) -> tuple[Callable[..., Run], tuple[Any, ...]]:
-        return attach, (self._identity, self._settings)
+        return attach, (type(self), self._identity, self._settings)
 
     # ---- what all of these share
 
@@ -436,13 +448,13 @@ class Companion:
         """Record the last of it; the run is about to end."""
 
 
-def attach(identity: RunIdentity, settings: Settings) -> Run:
+def attach(kind: type[Run], identity: RunIdentity, settings: Settings) -> Run:
     """Join a run as one more writer: what unpickling does."""
     here = managed(identity.id)
     if isinstance(here, Run):
         return here
     writer = f"{identity.rank}.{new_id()[-10:].lower()}"
-    run = Run(replace(identity, writer=writer, primary=False), settings)
+    run = kind(replace(identity, writer=writer, primary=False), settings)
     _finish_with_worker(run)
     return run
 

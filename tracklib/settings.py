@@ -63,7 +63,10 @@ class Settings:
         tags: Tags of each run. In the environment: `a=1,b=2`, or a JSON object.
         mode: online; offline (keep everything in the journal until `tracklib sync`); disabled (record nothing).
         autolog: Record frameworks and save calls in this process unasked.
-        log_models: Which models integrations store: all, end, reference, off.
+        autolog_exclude: What autolog leaves alone, with commas between: arguments, lightning, transformers, accelerate,
+            saves, tensorboard, wandb, mlflow.
+        log_models: What becomes of models and checkpoints that frameworks save: reference notes path, size and SHA-256;
+            end copies the best or last one into the store as well, all each of them; off does not even note them.
         flush_interval: Seconds between shipments to the store.
         system_interval: Seconds between samples of system metrics; 0 turns them off.
         spool: Folder of the journals; None: beside a local store.
@@ -86,7 +89,8 @@ class Settings:
     tags: dict[str, str] = field(default_factory=dict)
     mode: str = "online"
     autolog: bool = False
-    log_models: str = "end"
+    autolog_exclude: str | None = None
+    log_models: str = "reference"
     flush_interval: float = 1.0
     system_interval: float = 10.0
     spool: str | None = None

@@ -31,6 +31,7 @@ __all__ = [
     "join_run",
     "next_run_id",
     "open_run",
+    "parent_run_id",
     "resolve_spool",
     "resolve_store",
     "shared_settings",
@@ -101,7 +102,7 @@ def open_run(settings: Settings, *, parent: str | None, resume: str | None) -> R
     identity = _resumed(store, spool, resume, settings) or _fresh(store, spool, parent, settings)
     store.close()
     run = Run(identity, settings, lambda run: Surroundings(run, settings, identity))
-    jobs.announce(run.id)
+    jobs.announce(run.id, is_open=True)
     if settings.mode != "offline":
         recover_behind(spool, open_store, store.uri)
     return run
@@ -136,6 +137,19 @@ def shared_settings(settings: Settings, place: ProcessRank) -> Settings:
     return replace(settings, run_id=jobs.shared_run_id(place))
 
 
+def parent_run_id() -> str | None:
+    """Return the id of the run that the process which started this one has open; None if it has none.
+
+    A program that starts others can so have their runs nested in its own: `start_run(parent=tracklib.parent_run_id())`.
+
+    Example:
+        >>> parent_run_id() is None
+        True
+    """
+    job = jobs.current_job()
+    return job.run_id if job is not None and job.owner else None
+
+
 def join_run(settings: Settings, place: ProcessRank, *, parent: str | None, resume: str | None) -> Run | None:
     """Join, as a process above rank 0, the run that rank 0 makes or resumes; None where that is not known.
 
@@ -156,19 +170,48 @@ def join_run(settings: Settings, place: ProcessRank, *, parent: str | None, resu
     if run_id is None:
         from tracklib.finding import find_run
 
-        run_id = find_run(store, resume or "").id
+        info = find_run(store, resume or "")
+        run_id = info.id
+        settings = replace(settings, project=info.project, experiment=info.experiment, run_name=info.name)
     spool = resolve_spool(settings, store)
     plain = _fresh(store, spool, parent, replace(settings, run_id=run_id))
+    first_step, first_sample = (0, 0) if settings.mode == "offline" else _next_steps(store, spool, run_id, place)
     store.close()
-    identity = replace(plain, writer=_joining_writer(place.rank), rank=place.rank, node=place.node, primary=False)
+    identity = replace(
+        plain,
+        writer=_joining_writer(place.rank),
+        rank=place.rank,
+        node=place.node,
+        primary=False,
+        first_step=first_step,
+        first_sample=first_sample,
+    )
     chosen = replace(
         settings,
         auto_log_git=False,
         auto_log_env=False,
         auto_log_console=False,
-        system_interval=0.0 if place.local_rank else settings.system_interval,
+        # The first machine is seen to by rank 0.
+        system_interval=settings.system_interval if place.node and not place.local_rank else 0.0,
     )
     return RankRun(identity, chosen, lambda run: Surroundings(run, chosen, identity))
+
+
+def _next_steps(store: Store, spool: Path, run_id: str, place: ProcessRank) -> tuple[int, int]:
+    """Return where a process of a job goes on counting that was restarted: its steps, and samples of its machine."""
+    from tracklib.recording.recovery import recover
+
+    try:
+        recover(spool, open_store, store=store.uri)
+        summaries = store.summaries([run_id])[run_id]
+    except (NotFound, StoreError):
+        return 0, 0
+    starts = f"rank{place.rank}/", f"system/node{place.node}/"
+    first, sample = (
+        max((each.last_step for name, each in summaries.items() if name.startswith(start)), default=-1) + 1
+        for start in starts
+    )
+    return max(0, first), max(0, sample)
 
 
 def _check(store: Store, settings: Settings) -> None:
@@ -267,6 +310,9 @@ def _default_name(run_id: str) -> str:
     """Return a name of the script and the time, the same in all processes that share an id."""
     main = sys.modules.get("__main__")
     script = Path(getattr(main, "__file__", None) or (sys.argv[0] if sys.argv else "") or "run").stem
+    if script == "-m":  # The interpreter has not found the module yet.
+        words = sys.orig_argv
+        script = words[words.index("-m") + 1].rpartition(".")[2] if "-m" in words else "run"
     if script == "__main__":
         script = Path(getattr(main, "__file__", "run/__main__.py")).parent.name
     return f"{script if script not in {'', '-', '-c'} else 'run'}-{_stamp(run_id)}"

@@ -25,6 +25,7 @@ class Figure:
         title: What it is; may name fields of the plan.
         goal: What tracklib must reach.
         total: Whether it grows with the work done, so that it is extrapolated where a tool was stopped.
+        ratio: Whether it says something how many times tracklib's it is: not where that may be nothing at all.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Figure:
     unit: str
     goal: str = ""
     total: bool = False
+    ratio: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,16 @@ def _call_case(scalars: int, goal: str) -> Case:
         Figure(key="p99_us", title=f"log of {scalars:,} {noun}, p99", unit="µs"),
     )
     return Case(name=f"call-{scalars}", figures=figures, measure=partial(driver.measure_calls, scalars=scalars))
+
+
+def _loop_case(framework: str, title: str) -> Case:
+    figures = (
+        Figure(key="added_ms", title=f"{title}: added per step", unit="ms", goal="below the noise", ratio=False),
+        Figure(key="noise_ms", title="… the same without a logger, twice (noise of the loop)", unit="ms", ratio=False),
+        Figure(key="step_ms", title="… a step without a logger", unit="ms", ratio=False),
+    )
+    measure = partial(driver.measure_loop, framework=framework)
+    return Case(name=f"loop-{framework}", figures=figures, measure=measure)
 
 
 CASES = {
@@ -169,5 +181,7 @@ CASES = {
             measure=driver.measure_many,
             stores=True,
         ),
+        _loop_case("transformers", "HF Trainer"),
+        _loop_case("lightning", "Lightning"),
     )
 }

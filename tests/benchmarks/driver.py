@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .adapters.base import Adapter
+from .environments import ENVIRONMENTS, EnvironmentFailedError
 from .plan import PACE_HZ
 from .processes import Site, ToolFailedError
 
@@ -173,3 +174,28 @@ def _wait_until_ready(site: Site, names: list[str]) -> None:
         if time.monotonic() > deadline:
             raise ToolFailedError("its processes did not come up")
         time.sleep(0.05)
+
+
+def measure_loop(bench: Bench, site: Site, *, framework: str) -> dict[str, float]:
+    if not site.adapter.integrates(framework):
+        raise ToolFailedError("no integration")
+    steps, pairs = dict(bench.plan.loops)[framework]
+    figures = _train(site, framework=framework, steps=steps, pairs=pairs)
+    found = site.run("count_losses", framework=framework, pairs=pairs)["points"]
+    if found != steps * pairs:
+        raise ToolFailedError(f"{found:.0f} losses were recorded of {steps * pairs}")
+    return figures
+
+
+def _train(site: Site, **options: str | int) -> dict[str, float]:
+    frameworks, own = ENVIRONMENTS["loops"], site.environment
+    try:
+        frameworks.ensure()
+        if site.adapter.loop_environment:
+            site.environment = site.adapter.loop_environment
+            ENVIRONMENTS[site.environment].ensure()
+        return site.run("loop", packages=str(frameworks.site_packages), **options)
+    except EnvironmentFailedError as error:
+        raise ToolFailedError(str(error)) from error
+    finally:
+        site.environment = own

@@ -16,7 +16,8 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 VENVS = HERE / "venvs"
 
-_SOURCES = ("tracklib", "integrations", "pyproject.toml", "README.md")
+_SOURCES = ("tracklib", "integrations", "pyproject.toml", "setup.py", "README.md")
+_SUFFIXES = frozenset({".py", ".pth", ".sql", ".toml"})
 
 
 class EnvironmentFailedError(RuntimeError):
@@ -48,6 +49,11 @@ class Environment:
     def python(self) -> Path:
         """Its interpreter."""
         return self.folder / "bin" / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        """Where its packages lie."""
+        return self.folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
     def ensure(self) -> None:
         """Make the environment, or bring it up to date, unless it holds just what it should.
@@ -107,6 +113,10 @@ ENVIRONMENTS = {
         Environment(
             name="lightning", packages=("pytorch-lightning", "torch==2.13.0"), distribution="pytorch-lightning"
         ),
+        # Not that of Lightning: with transformers beside it, torchmetrics imports that too, two seconds more.
+        Environment(name="loops", packages=("torch==2.13.0", "transformers", "accelerate", "pytorch-lightning")),
+        # Beside TensorBoard itself, Lightning and the Trainer would take the writer that comes with that.
+        Environment(name="tensorboardX", packages=("tensorboardX",), distribution="tensorboardX"),
         # numpy for the limit that reads a series back.
         Environment(name="plain", packages=("numpy",)),
     )
@@ -114,8 +124,11 @@ ENVIRONMENTS = {
 
 
 def _checkout_files() -> list[Path]:
-    folders = [CHECKOUT / "tracklib", CHECKOUT / "integrations"]
-    return [CHECKOUT / "pyproject.toml", *sorted(path for folder in folders for path in folder.rglob("*.py"))]
+    """Return what an installation depends on, and nothing that running or editing leaves beside it."""
+    found: list[Path] = []
+    for path in map(CHECKOUT.joinpath, _SOURCES):
+        found += sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [path for path in found if path.suffix in _SUFFIXES]
 
 
 def _run(*command: str) -> str:

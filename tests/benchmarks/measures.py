@@ -12,12 +12,15 @@ import os
 import random
 import signal
 import statistics
+import sys
 import time
 from array import array
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .adapters.base import FinishedRun
 from .plan import PACE_HZ
+from .trainings import TRAININGS
 from .usage import usage_now
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 _SETTLE_S = 1.0  # What a tool collects in the background after a start is not what a call costs.
 _TOP = 20
+_WARM_STEPS = 40
 
 Figures = dict[str, float]
 
@@ -187,6 +191,35 @@ def many(adapter: Adapter, *, name: str, gate: str, steps: int, cap_s: float) ->
     adapter.finish()
     # This clock is the machine's, the same for all processes.
     return {"end": time.monotonic(), "done": done}
+
+
+def loop(adapter: Adapter, *, framework: str, packages: str, steps: int, pairs: int) -> Figures:
+    """Train in short blocks, without and with the tool's integration in turn, and compare each with the one before.
+
+    Those two see the same machine, so that its drift cancels out. Two blocks without it tell how far that goes.
+    """
+    if packages not in sys.path:
+        sys.path.append(packages)
+    adapter.load()
+    train = partial(TRAININGS[framework], folder=adapter.root / "trainings", steps=steps)
+    train(None, name="warm", steps=_WARM_STEPS)
+    added, noise, bare = [], [], []
+    for number in range(pairs):
+        name = f"r{number}"
+        first, second = train(None, name=f"{name}-first"), train(None, name=f"{name}-second")
+        tracked = train(adapter.reporter(framework, name), name=name)
+        adapter.end_loop()
+        added.append(tracked - second)
+        noise.append(abs(second - first))
+        bare.append(second)
+    figures = {"added_ms": added, "noise_ms": noise, "step_ms": bare}
+    return {key: statistics.median(values) for key, values in figures.items()}
+
+
+def count_losses(adapter: Adapter, *, framework: str, pairs: int) -> Figures:
+    """Read back how many losses the trainings with the integration have recorded."""
+    adapter.load()
+    return {"points": sum(adapter.count(f"r{number}", [adapter.losses[framework]]) for number in range(pairs))}
 
 
 def _paced_calls(log: Log, steps: int, hz: float) -> array[int]:

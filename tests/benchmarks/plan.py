@@ -29,6 +29,7 @@ class Plan:
         runs: How many runs are searched.
         many_steps: Steps of 10 scalars in each of the processes.
         processes: How many share a store.
+        loops: Steps of a block, and pairs of blocks, by the framework that trains.
     """
 
     reps: int = 3
@@ -39,12 +40,13 @@ class Plan:
     paced_s: float = 20.0
     kill_steps: int = 1037
     ingest_steps: int = 100_000
-    written_s: int = 60
+    written_s: int = 600
     imports: int = 5
     points: int = 1_000_000
     runs: int = 10_000
     many_steps: int = 2_000
     processes: int = 8
+    loops: tuple[tuple[str, tuple[int, int]], ...] = (("transformers", (200, 5)), ("lightning", (400, 3)))
 
     @property
     def ingest_scalars(self) -> int:
@@ -58,7 +60,7 @@ class Plan:
 
 
 NORMAL = Plan()
-LONG = Plan(written_s=600, runs=100_000, write_cap_s=120.0)
+LONG = Plan(runs=100_000, write_cap_s=120.0)
 QUICK = Plan(
     reps=1,
     cap_s=1.0,
@@ -74,4 +76,5 @@ QUICK = Plan(
     runs=200,
     many_steps=100,
     processes=2,
+    loops=(("transformers", (30, 1)), ("lightning", (50, 1))),
 )

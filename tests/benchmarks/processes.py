@@ -76,11 +76,16 @@ class Child:
 
 
 class Site:
-    """The folder in which a tool is measured: its store, the script, and a home without anybody's settings."""
+    """The folder in which a tool is measured: its store, the script, and a home without anybody's settings.
+
+    Attributes:
+        environment: The name of the environment that the next process runs in.
+    """
 
     def __init__(self, *, tool: str, name: str) -> None:
         self.tool = tool
         self.adapter = adapter_class(tool)
+        self.environment = self.adapter.environment
         self.folder = WORK / f"{name}-{tool}"
         self.store = self.folder / "store"
         self.code = self.folder / "code"
@@ -124,8 +129,8 @@ class Site:
 
     @property
     def python(self) -> str:
-        """The interpreter of the tool's environment."""
-        return str(ENVIRONMENTS[self.adapter.environment].python)
+        """The interpreter of the environment."""
+        return str(ENVIRONMENTS[self.environment].python)
 
     @property
     def variables(self) -> dict[str, str]:

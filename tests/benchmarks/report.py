@@ -84,7 +84,7 @@ class Report:
         if self._extrapolated(case, figure, tool):
             parts[0] += "*"
         reference = self.values(case, figure, _REFERENCE)
-        if values and reference and tool != _REFERENCE and statistics.median(reference) > 0:
+        if figure.ratio and values and reference and tool != _REFERENCE and statistics.median(reference) > 0:
             ratio = statistics.median(values) / statistics.median(reference)
             parts.append(f"({_number(ratio)}x)" if ratio >= 0.01 else "(< 0.01x)")
         reason = self._reason(case, tool)

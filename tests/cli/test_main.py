@@ -54,7 +54,7 @@ def test_version(call: Callable[..., Result]) -> None:
 
 def test_misspelt_command(call: Callable[..., Result]) -> None:
     """A near miss is named; that is misuse."""
-    assert "Did you mean runs?" in call("runz", status=2).stderr
+    assert "Did you mean run or runs?" in call("runz", status=2).stderr
     assert "No such command 'xxxxxx'." in call("projects", "xxxxxx", status=2).stderr
 
 

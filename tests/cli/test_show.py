@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -27,6 +28,19 @@ with tracklib.start_run("p", name="many", store=sys.argv[1]) as run:
         run.finish()
         os._exit(0)
     os.waitpid(child, 0)
+"""
+
+RANKS = """
+import os, signal, subprocess, sys, tracklib
+
+rank = int(os.environ.setdefault("RANK", "0"))
+os.environ["WORLD_SIZE"] = "2"
+run = tracklib.start_run("p", name="job", store=sys.argv[1])
+if rank == 1:
+    assert run.flush(60)
+    os.kill(os.getpid(), signal.SIGKILL)
+subprocess.run([sys.executable, "-c", os.environ["PROGRAM"], sys.argv[1]], env={**os.environ, "RANK": "1"})
+run.finish()
 """
 
 
@@ -228,6 +242,7 @@ def test_several_writers(call: Call, tmp_path: Path) -> None:
     page = call("show", "many", "--store", store).stdout
 
     assert "Writers  2 processes wrote to this run" in page
+    assert "rank" not in section(page, "Writers  2 processes wrote to this run")[0]
     assert page.count("✔ completed") == 3
 
 
@@ -240,3 +255,44 @@ def test_run_with_nothing(call: Call, tmp_path: Path) -> None:
     page = call("show", "bare", "--store", store).stdout
 
     assert [line for line in page.splitlines()[3:] if line and not line.startswith(" ")] == []
+
+
+@pytest.mark.usefixtures("bare")
+def test_processes_of_a_job(call: Call, tmp_path: Path) -> None:
+    """Each is shown with its rank and how it ended, the first one first."""
+    store = f"sqlite:///{tmp_path}/runs.db"
+    environ = {**os.environ, "PROGRAM": RANKS}
+    subprocess.run([sys.executable, "-c", RANKS, store], check=True, env=environ)
+
+    page = call("show", "job", "--store", store).stdout
+    titles, *rows = section(page, "Writers  2 processes wrote to this run")
+
+    assert page.startswith("job  ✔ completed\n")
+    assert titles.split()[:3] == ["rank", "writer", "status"]
+    assert [(row.split()[0], row.split()[3]) for row in rows] == [("0", "completed"), ("1", "killed")]
+
+
+@pytest.mark.usefixtures("bare")
+def test_references(call: Call, tmp_path: Path) -> None:
+    """Artifacts of which no copy was made say where their files are, and what is wrong with them."""
+    store, file = f"sqlite:///{tmp_path}/runs.db", tmp_path / "last.ckpt"
+    file.write_bytes(b"weights")
+    with tracklib.start_run("p", name="noted", store=store) as run:
+        run.log_artifact(file, copy=False)
+        run.log_artifact("s3://bucket/best.ckpt", copy=False)
+        run.log_artifact(tmp_path / "never.ckpt", copy=False)
+        run.log_artifact(file, "kept")
+
+    titles, *rows = section(call("show", "noted", "--store", store).stdout, "Artifacts")
+    told = json.loads(call("show", "noted", "--store", store, "--json").stdout)
+    wheres = {row.split()[0]: row[titles.index("not copied from") :].strip() for row in rows}
+
+    assert wheres["kept"] == ""
+    assert (wheres["last.ckpt"], wheres["best.ckpt"]) == (str(file), "s3://bucket/best.ckpt")
+    assert wheres["never.ckpt"].startswith(f"{tmp_path}/never.ckpt (FileNotFoundError: it was not there")
+    assert [artifact["name"] for artifact in told["artifacts"] if "reference" not in artifact["metadata"]] == ["kept"]
+
+
+def test_artifacts_that_were_all_copied_need_no_place(call: Call, store: str) -> None:
+    """The column is there only where it says something."""
+    assert "not copied from" not in call("show", "full", "--store", store).stdout

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracklib.artifacts.references import Reference, ReferenceWorker, is_url
+from tracklib.artifacts.references import FoundFiles, Reference, ReferenceWorker, is_url
 from tracklib.errors import StoreError, TracklibError
 from tracklib.records import RecordKind, new_id
 from tracklib.stores.base import open_store
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracklib.artifacts.content import Content
-    from tracklib.artifacts.references import FoundFiles
     from tracklib.model import ArtifactFile
     from tracklib.recording.observer import Observer
 
@@ -140,19 +140,26 @@ class KeepsFiles:
         text = os.fspath(path)
         where = text if is_url(text) else os.path.abspath(text)  # noqa: PTH100 - a link keeps its own name
         own = label._replace(name=checked_name("name", os.path.basename(where.rstrip("/")) if name is None else name))  # noqa: PTH119 - as above
-        version = next(self._versions.setdefault(own.name, itertools.count(1)))
+        kept = _Kept(new_id(), next(self._versions.setdefault(own.name, itertools.count(1))), where)
+        # At once, so that a kill does not take it; sizes and checksums follow in another record of the same artifact.
+        self._record_files(own, kept, FoundFiles(problem="" if is_url(text) else "nobody has looked at it yet"))
+        if is_url(text):
+            return
         if self._references is None:
             self._references = ReferenceWorker(self.id)
-        self._references.add(Reference(where, lambda found: self._record_files(own, version, where, found)))
+        self._references.add(Reference(where, lambda found: self._record_files(own, kept, found)))
 
-    def _record_files(self, label: _Label, version: int, path: str, found: FoundFiles) -> None:
+    def _record_files(self, label: _Label, kept: _Kept, found: FoundFiles) -> None:
         """Write the record of files that were found at a path, of which no copy was made."""
         metadata = {**label.metadata, "reference": True, **({"problem": found.problem} if found.problem else {})}
-        self._record_artifact(label._replace(metadata=metadata), version, path, found.files)
+        self._record_artifact(label._replace(metadata=metadata), kept, found.files)
 
-    def _finish_references(self, timeout_s: float) -> None:
+    def _finish_references(self, timeout_s: float) -> float:
+        """Note what is left, for so long at the most; return how many seconds it took."""
+        began = time.monotonic()
         if self._references is not None:
             self._references.finish(timeout_s)
+        return min(timeout_s, time.monotonic() - began)
 
     def _forget_references(self) -> None:
         """In a forked child: the thread is the parent's."""
@@ -171,28 +178,36 @@ class KeepsFiles:
             self._observer.lost("artifact", f"the artifact {label.name!r}", error)
             return
         self.stored_bytes += sum(file.size for file in files)
-        version = next(self._versions.setdefault(label.name, itertools.count(1)))
+        kept = _Kept(new_id(), next(self._versions.setdefault(label.name, itertools.count(1))), content.path)
         metadata = {**jsonable(content.metadata), **label.metadata}
-        self._record_artifact(label._replace(metadata=metadata), version, content.path, files)
+        self._record_artifact(label._replace(metadata=metadata), kept, files)
 
-    def _record_artifact(self, label: _Label, version: int, path: str, files: Sequence[ArtifactFile]) -> None:
+    def _record_artifact(self, label: _Label, kept: _Kept, files: Sequence[ArtifactFile]) -> None:
         from tracklib.artifacts.content import manifest_checksum
         from tracklib.model import Artifact
 
         whole = all(file.checksum for file in files) and bool(files)
         artifact = Artifact(
-            id=new_id(),
+            id=kept.id,
             run=self.id,
             name=label.name,
             type=label.type,
-            version=version,
-            path=clean_text(path),
+            version=kept.version,
+            path=clean_text(kept.path),
             size=sum(file.size for file in files),
             checksum=manifest_checksum([(file.checksum, file.path) for file in files]) if whole else "",
             step=label.step,
             files=tuple(files),
         )
         self._record(RecordKind.ARTIFACT, {**jsonable(asdict(artifact)), "metadata": label.metadata})
+
+
+class _Kept(NamedTuple):
+    """Which artifact it is: its id, its version, and where its files came from."""
+
+    id: str
+    version: int
+    path: str
 
 
 class _Label(NamedTuple):

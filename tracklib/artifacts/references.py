@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FoundFiles", "Reference", "ReferenceWorker", "is_url"]
 
 PAUSE_SECONDS: Final = 0.5
-"""Between looks at what is not there yet."""
+"""Between looks at what is not there yet; what was changed within so long counts as still being written."""
 _BLOCK: Final = 1 << 20
 _URL: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -62,7 +62,8 @@ def is_url(path: str) -> bool:
 class ReferenceWorker:
     """Looks at files in the background, one after the other.
 
-    What is not there, or changes while it is read, is looked at again until it stands still or the run ends.
+    What is not there, or was changed just now or while it was read, is looked at again until it stands still or the run
+    ends.
     """
 
     def __init__(self, run: str) -> None:
@@ -91,8 +92,12 @@ class ReferenceWorker:
     # ---- in the thread
 
     def _work(self) -> None:
-        while self._waiting or not self._closing:
+        while True:
             late = self._look_at_all()
+            if self._closing:
+                if not self._waiting:
+                    return
+                continue
             self._wake.wait(PAUSE_SECONDS if late else None)
             self._wake.clear()
 
@@ -103,24 +108,39 @@ class ReferenceWorker:
             reference = self._waiting.popleft()
             closing = self._closing
             try:
-                found = _look(reference.path, self._deadline)
-                if found.problem and not closing:
-                    later.append(reference)
-                else:
-                    reference.found(found)
+                if (closing or not _is_fresh(reference.path)) and self._tell(reference, last=closing):
+                    continue
+                later.append(reference)
             except Exception as error:  # noqa: BLE001 - one odd file must not keep the others from being noted
                 _log.warning("the artifact at %s could not be noted: %r", reference.path, error)
         self._waiting.extendleft(reversed(later))
         return bool(later)
 
+    def _tell(self, reference: Reference, *, last: bool) -> bool:
+        found = _look(reference.path, lambda: time.monotonic() > self._deadline)
+        if found.problem and not last:
+            return False
+        reference.found(found)
+        return True
 
-def _look(path: str, deadline: float) -> FoundFiles:
+
+def _is_fresh(path: str) -> bool:
+    """Tell whether a file or one in a folder was changed just now: a writer may only have paused."""
+    try:
+        changes = [] if is_url(path) else [changed for _, changed in _listing(Path(path)).values()]
+    except OSError:
+        return False
+    # A time to come is that of another clock.
+    return any(0 <= time.time_ns() - changed < PAUSE_SECONDS * 1e9 for changed in changes)
+
+
+def _look(path: str, is_late: Callable[[], bool]) -> FoundFiles:
     if is_url(path):
         return FoundFiles()
     source = Path(path)
     try:
         before = _listing(source)
-        files = tuple(_file(source, place, deadline) for place in before)
+        files = tuple(_file(source, place, is_late) for place in before)
         after = _listing(source)
     except OSError as error:
         return FoundFiles(problem=f"{type(error).__name__}: it was not there, or was removed meanwhile")
@@ -141,7 +161,7 @@ def _listing(source: Path) -> dict[str, tuple[int, int]]:
     return {place: (stat.st_size, stat.st_mtime_ns) for place, stat in stats.items()}
 
 
-def _file(source: Path, place: str, deadline: float) -> ArtifactFile:
+def _file(source: Path, place: str, is_late: Callable[[], bool]) -> ArtifactFile:
     import hashlib
 
     from tracklib.model import ArtifactFile
@@ -151,6 +171,6 @@ def _file(source: Path, place: str, deadline: float) -> ArtifactFile:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-            if time.monotonic() > deadline:
+            if is_late():
                 return ArtifactFile(path=place, size=size, checksum="")
     return ArtifactFile(path=place, size=size, checksum=digest.hexdigest())

@@ -10,6 +10,7 @@ from tracklib.cli.options import Commands
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
+    "run": "tracklib.cli.run:run",
     "runs": "tracklib.cli.runs:runs",
     "show": "tracklib.cli.show:show",
     "projects": "tracklib.cli.projects:projects",
@@ -26,6 +27,7 @@ COMMANDS = {
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     examples=[
+        "tracklib run train.py --lr 1e-3",
         "tracklib runs --project digits --sort eval/accuracy",
         "tracklib show latest",
         "tracklib runs --json | jq -r '.runs[].id'",
@@ -34,7 +36,7 @@ COMMANDS = {
 @click.version_option(tracklib.__version__, prog_name="tracklib")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Look at what training programs recorded, and look after it.
+    """Record training programs, look at what was recorded, and look after it.
 
     Exit status: 0 when all is well, 1 when something was not found or failed, 2 for a command that cannot be meant.
     """

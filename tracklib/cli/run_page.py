@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from tracklib.model import Environment, Gpu, Resources, RunInfo, Source
+    from tracklib.model import Artifact, Environment, Gpu, Resources, RunInfo, Source
     from tracklib.reading import StoredRun
 
     Items = list[tuple[str, str | Text]]
@@ -186,8 +186,9 @@ def _print_artifacts(run: StoredRun) -> None:
         Column(title="files", right=True, rank=5),
         Column(title="step", right=True, rank=4),
         Column(title="made", rank=3),
+        Column(title="not copied from", rank=6, least=20),
     ]
-    rows = [
+    rows: list[list[str | Text]] = [
         [
             artifact.name,
             f"v{artifact.version}",
@@ -196,10 +197,20 @@ def _print_artifacts(run: StoredRun) -> None:
             f"{len(artifact.files):,}",
             "" if artifact.step is None else str(artifact.step),
             when(artifact.created_at),
+            _reference(artifact),
         ]
         for artifact in run.artifacts
     ]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     table(columns, rows, indent=2)
+
+
+def _reference(artifact: Artifact) -> str:
+    """Return where the files of an artifact are of which no copy was made, and what is wrong with them."""
+    problem = artifact.metadata.get("problem")
+    where = f"{artifact.path} ({problem})" if problem else artifact.path
+    return where if artifact.metadata.get("reference") else ""
 
 
 def _print_writers(info: RunInfo) -> None:
@@ -207,7 +218,8 @@ def _print_writers(info: RunInfo) -> None:
         return
     heading("Writers", f"{len(info.writers)} processes wrote to this run")
     columns = [
-        Column(title="writer", rank=9),
+        Column(title="rank", right=True, rank=9),
+        Column(title="writer", rank=7),
         Column(title="status", rank=8),
         Column(title="host", rank=6, least=10),
         Column(title="process", right=True, rank=5),
@@ -216,6 +228,7 @@ def _print_writers(info: RunInfo) -> None:
     ]
     rows: list[list[str | Text]] = [
         [
+            str(writer.rank),
             writer.writer,
             styled(status_mark(writer.status), status_style(writer.status)),
             writer.host,
@@ -223,8 +236,10 @@ def _print_writers(info: RunInfo) -> None:
             when(writer.started_at),
             when(writer.heartbeat_at),
         ]
-        for writer in info.writers
+        for writer in sorted(info.writers, key=lambda writer: (writer.rank, writer.started_at))
     ]
+    if len({writer.rank for writer in info.writers}) == 1:  # Of a job on one process, or of none.
+        columns, rows = columns[1:], [row[1:] for row in rows]
     table(columns, rows, indent=2)
 
 

@@ -67,6 +67,11 @@ class RunLog:
         first = self.batches[0]
         return next((r for r in first.records if r.kind == RecordKind.START), Record(RecordKind.START, first.time, {}))
 
+    @property
+    def place(self) -> Record:
+        """The record that says last in which project and experiment the run is."""
+        return (self._by_time(RecordKind.PLACE) or [self.first_start])[-1]
+
     def info(self) -> RunInfo:
         """Return what the records say, but for project and experiment."""
         start = self.first_start
@@ -145,11 +150,13 @@ class RunLog:
         """Let the main processes begin and end, in the order in which they began."""
         info = replace(info, status=RunStatus.RUNNING)
         for writer in sorted((w for w in info.writers if w.primary), key=lambda writer: writer.started_at):
+            began = next(batch.time for batch in self.batches if batch.writer == writer.writer)
             for name, record in self._records(RecordKind.START, RecordKind.END):
                 if name == writer.writer and record.kind == RecordKind.START:
+                    began = record.time
                     info = replace(info, status=RunStatus.RUNNING, reason="", error=None, end_time=None)
                 elif name == writer.writer:
-                    info = _end(info, writer, record)
+                    info = _end(info, began, record)
         return info
 
     # ---- points
@@ -202,7 +209,7 @@ def _changed(info: RunInfo, records: list[Record]) -> RunInfo:
             tags = {name: text for name, text in {**tags, **record.data["tags"]}.items() if text is not None}
         elif record.kind == RecordKind.NOTES:
             info = replace(info, notes=record.data["text"])
-        else:
+        elif record.kind == RecordKind.NAME:
             info = replace(info, name=record.data["name"])
     return replace(info, params=_unmarked(params), tags=tags)
 
@@ -232,11 +239,11 @@ def _unmarked(value: Any) -> Any:
     return {key[1:] if key.startswith("$$") else key: _unmarked(item) for key, item in value.items()}
 
 
-def _end(info: RunInfo, writer: WriterInfo, record: Record) -> RunInfo:
+def _end(info: RunInfo, began: float, record: Record) -> RunInfo:
     data = record.data
     end = data.get("end_time") or record.time
     measured = data.get("duration")
-    seconds = max(0.0, end - writer.started_at) if measured is None else measured
+    seconds = max(0.0, end - began) if measured is None else measured
     return replace(
         info,
         status=RunStatus(data.get("status", "completed")),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tracklib.model import Artifact, Event, RunInfo
-    from tracklib.records import Batch, Record
+    from tracklib.records import Batch
     from tracklib.stores.base import RunQuery
 
 __all__ = ["MemoryStore"]
@@ -87,18 +87,19 @@ class MemoryStore(Store):
                 return position
             log = self._all.runs.setdefault(batch.run, RunLog(batch.run))
             log.batches.append(deepcopy(batch))
-            moves = [record for record in batch.records if record.kind == RecordKind.PLACE]
-            if moves or batch.run not in self._all.places:
-                self._place(log, moves[-1] if moves else log.first_start)
+            moved = any(record.kind == RecordKind.PLACE for record in batch.records)
+            if moved or batch.run not in self._all.places:
+                self._place(log)
             return batch.end
 
-    def _place(self, log: RunLog, start: Record) -> None:
-        """Put a run into the project and the experiment that a record names, making them."""
-        place = start.data.get("project") or "recovered", start.data.get("experiment") or "default"
+    def _place(self, log: RunLog) -> None:
+        """Put a run into the project and the experiment that its records name, making them."""
+        told = log.place
+        place = told.data.get("project") or "recovered", told.data.get("experiment") or "default"
         self._all.places[log.id] = place
-        self._make_project(place[0], start.time)
+        self._make_project(place[0], told.time)
         defaults = self._all.projects[place[0]].settings.experiment_defaults
-        made = Experiment(id=new_id(), project=place[0], name=place[1], created_at=start.time, updated_at=start.time)
+        made = Experiment(id=new_id(), project=place[0], name=place[1], created_at=told.time, updated_at=told.time)
         self._all.experiments.setdefault(place, replace(made, **defaults))
 
     def _make_project(self, name: str, at: float) -> None:

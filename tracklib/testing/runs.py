@@ -150,6 +150,37 @@ class RunContract(StoreHarness):
         assert [found.id for found in store.runs(RunQuery(name="third / 'name'"))] == [info.id]
         assert store.runs(RunQuery(name="second")) == []
 
+    def test_a_run_is_moved(self, store: Store) -> None:
+        """It is in the project and experiment that were named last, which are made, and found there alone."""
+        places = ({"project": "p", "experiment": "second"}, {"project": "other / 'p'", "experiment": "third"})
+        info = _run_with(store, RecordKind.PLACE, *places)
+
+        assert (info.project, info.experiment) == ("other / 'p'", "third")
+        assert [found.id for found in store.runs(RunQuery(project="other / 'p'"))] == [info.id]
+        assert store.runs(RunQuery(project="p")) == []
+        assert {project.name for project in store.projects()} == {"digits", "p", "other / 'p'"}
+        assert [experiment.name for experiment in store.experiments("other / 'p'")] == ["third"]
+
+    def test_a_run_that_is_moved_at_once_was_nowhere_else(self, store: Store) -> None:
+        """The project that its start record names is not made for it."""
+        script = WriterScript(project="first")
+        ship(store, [script.start(script.record(RecordKind.PLACE, project="second", experiment="e"))])
+
+        assert store.run(script.run).project == "second"
+        assert [project.name for project in store.projects()] == ["second"]
+
+    def test_a_move_that_comes_late_is_old(self, store: Store) -> None:
+        """What a later process of the run has said counts."""
+        first = WriterScript()
+        ship(store, [first.start()])
+        late = first.batch(first.record(RecordKind.PLACE, project="late", experiment="e"))
+        second = first.joined_by("0.later")
+        ship(
+            store, [second.start(), second.batch(second.record(RecordKind.PLACE, project="now", experiment="e")), late]
+        )
+
+        assert store.run(first.run).project == "now"
+
     def test_every_field_of_the_source_is_kept(self, store: Store) -> None:
         """What is known of the code comes back whole."""
         assert _run_with(store, RecordKind.SOURCE, as_data(SOURCE)).source == SOURCE
@@ -227,6 +258,35 @@ class RunContract(StoreHarness):
 
         info = store.run(script.run)
         assert (info.status, info.end_time, info.duration) == (RunStatus.KILLED, EPOCH + 2.0, 2.0)
+
+    def test_an_end_may_be_said_again(self, store: Store) -> None:
+        """The last one counts, and the durations add up: a run was said to stand before it ended."""
+        script = WriterScript()
+        ship(store, [script.start()])
+        script.ship(store, script.record(RecordKind.END, status="completed", duration=2.0))
+        script.ship(store, points({"loss": 1.0}))
+        ship(store, [script.end("failed", reason="why", error=as_data(ERROR), duration=0.5)])
+
+        info = store.run(script.run)
+        assert (info.status, info.reason, info.error, info.duration) == (RunStatus.FAILED, "why", ERROR, 2.5)
+        assert store.summaries([script.run])[script.run]["loss"].count == 1
+
+    def test_a_start_after_an_end_goes_on(self, store: Store) -> None:
+        """The same process may take back that its run has ended, and end it again."""
+        script = WriterScript()
+        ship(store, [script.start(script.record(RecordKind.PARAMS, params={"a": 1}))])
+        script.ship(
+            store, script.record(RecordKind.END, status="failed", reason="w", error=as_data(ERROR), duration=2.0)
+        )
+        ship(store, [script.start()])
+
+        again = store.run(script.run)
+        ship(store, [script.end(duration=3.0)])
+        ended = store.run(script.run)
+
+        assert (again.status, again.reason, again.error, again.end_time) == (RunStatus.RUNNING, "", None, None)
+        assert (again.writers[0].status, again.start_time, again.params) == (RunStatus.RUNNING, EPOCH, {"a": 1})
+        assert (ended.status, ended.duration, len(ended.writers)) == (RunStatus.COMPLETED, 5.0, 1)
 
     def test_an_error_need_not_be_told(self, store: Store) -> None:
         """A run that ended well has no error."""

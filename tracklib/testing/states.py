@@ -86,6 +86,7 @@ class _Histories(RuleBasedStateMachine):
         self.clock = EPOCH
         self.mains: dict[str, list[tuple[str, float]]] = {}
         self.ended: set[tuple[str, str]] = set()
+        self.joined: set[str] = set()
         self.shipped: list[Batch] = []
 
     def both(self, batch: Batch) -> None:
@@ -125,6 +126,7 @@ class _Histories(RuleBasedStateMachine):
     def join(self, script: WriterScript, host: str, *, primary: bool) -> WriterScript:
         """Another process joins a run, as a helper or to go on with it."""
         other = self.now(script.joined_by(new_id()))
+        self.joined.add(script.run)
         if primary:
             self.mains[script.run].append((other.writer, other.clock))
         self.both(other.start(primary=primary, host=host, rank=1))
@@ -150,6 +152,29 @@ class _Histories(RuleBasedStateMachine):
         if (script.run, script.writer) not in self.ended:
             self.ended.add((script.run, script.writer))
             self.both(self.now(script).end(status, reason=status, duration=seconds))
+
+    @rule(script=scripts, status=st.sampled_from(["completed", "failed"]), seconds=st.none() | st.just(2.0))
+    def settle(self, script: WriterScript, status: str, seconds: float | None) -> None:
+        """A process says how its run stands, and goes on."""
+        if (script.run, script.writer) not in self.ended:
+            script = self.now(script)
+            self.both(script.batch(script.record(RecordKind.END, status=status, reason=status, duration=seconds)))
+
+    @rule(script=scripts)
+    def proceed(self, script: WriterScript) -> None:
+        """The only process of a run takes back how it stands; which of several began later would be unclear."""
+        if (script.run, script.writer) not in self.ended and script.run not in self.joined:
+            script = self.now(script)
+            again = {"project": script.project, "experiment": script.experiment, "name": script.name}
+            self.both(script.batch(script.record(RecordKind.START, **again)))
+            self.mains[script.run][-1] = (script.writer, script.clock)
+
+    @rule(script=scripts, project=st.sampled_from("ab"), experiment=st.sampled_from("xy"), late=st.booleans())
+    def move(self, script: WriterScript, project: str, experiment: str, *, late: bool) -> None:
+        """A run moves, perhaps as was said before it was resumed."""
+        (self.late if late else self.now)(script)
+        place = {"project": self.prefix + project, "experiment": experiment}
+        self.both(script.batch(script.record(RecordKind.PLACE, **place)))
 
     @rule(data=st.data())
     def append_again(self, data: st.DataObject) -> None:

@@ -8,10 +8,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Adapter", "FinishedRun", "Log", "Ranked", "UnsupportedError"]
+
+
+_REPORTERS = {"transformers": "trainer_callback", "lightning": "lightning_logger"}
+"""Framework to the method that makes what reports from its trainings."""
 
 
 class UnsupportedError(Exception):
@@ -51,6 +55,8 @@ class Adapter(ABC):
         module: What a program imports to use it; None where nothing is.
         keeps: Whether anything is stored, so that it can be counted and read.
         settings: What differs from the tool's defaults, for the report.
+        loop_environment: The name of the environment that frameworks train in, where it is another one.
+        losses: What a training's loss is called in the tool, by framework.
         each_second: Set before `start` where data must reach the disk every second.
     """
 
@@ -58,6 +64,8 @@ class Adapter(ABC):
     module: ClassVar[str | None] = None
     keeps: ClassVar[bool] = True
     settings: ClassVar[str]
+    loop_environment: ClassVar[str | None] = None
+    losses: ClassVar[Mapping[str, str]] = {"transformers": "train/loss", "lightning": "loss"}
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -80,6 +88,27 @@ class Adapter(ABC):
     @abstractmethod
     def finish(self) -> None:
         """End the run; when this returns everything is where the tool keeps it."""
+
+    @classmethod
+    def integrates(cls, framework: str) -> bool:
+        """Tell whether there is an integration of the tool with a framework."""
+        method = _REPORTERS[framework]
+        return getattr(cls, method) is not getattr(Adapter, method)
+
+    def reporter(self, framework: str, name: str) -> Any:
+        """Return what a training is given to report to a new run."""
+        return getattr(self, _REPORTERS[framework])(name)
+
+    def trainer_callback(self, name: str) -> Any:
+        """Return the callback for the Trainer of transformers that `report_to` would choose, or the tool's own."""
+        raise UnsupportedError("no integration")
+
+    def lightning_logger(self, name: str) -> Any:
+        """Return the logger for Lightning."""
+        raise UnsupportedError("no integration")
+
+    def end_loop(self) -> None:  # noqa: B027 - most leave nothing open
+        """End the run that the integration may have left open, so that nothing of it runs beside the next training."""
 
     def write_series(self, name: str, values: Sequence[float], deadline: float) -> int:
         """Write one series in a run, the fastest public way, until `deadline`; return how many points."""

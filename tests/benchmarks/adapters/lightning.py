@@ -30,6 +30,11 @@ class CsvLoggerAdapter(Adapter):
     def finish(self) -> None:
         self._logger.finalize("success")
 
+    def lightning_logger(self, name: str) -> Any:
+        from pytorch_lightning.loggers import CSVLogger
+
+        return CSVLogger(str(self.root), name=name, version="")
+
     def read(self, name: str, key: str) -> Sequence[float]:
         path = self.root / name / "metrics.csv"
         if not path.exists():

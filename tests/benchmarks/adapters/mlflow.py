@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .base import Adapter, FinishedRun, Log, Ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 _EXPERIMENT = "benchmark"
@@ -23,6 +23,8 @@ class MlflowAdapter(Adapter):
     environment = "mlflow"
     module = "mlflow"
     settings = "tracking URI `sqlite:///…`, `mlflow.log_metrics(…)`; many points or runs through `log_batch`"
+
+    losses: ClassVar[Mapping[str, str]] = {"transformers": "loss", "lightning": "loss"}
 
     @classmethod
     def variables(cls, root: Path) -> dict[str, str]:
@@ -48,6 +50,24 @@ class MlflowAdapter(Adapter):
     def finish(self) -> None:
         import mlflow
 
+        mlflow.end_run()
+
+    def trainer_callback(self, name: str) -> Any:
+        import mlflow
+        from transformers.integrations import MLflowCallback
+
+        mlflow.set_experiment(_EXPERIMENT)
+        return MLflowCallback()
+
+    def lightning_logger(self, name: str) -> Any:
+        from pytorch_lightning.loggers import MLFlowLogger
+
+        return MLFlowLogger(_EXPERIMENT, run_name=name)
+
+    def end_loop(self) -> None:
+        import mlflow
+
+        mlflow.flush_async_logging()  # The Trainer's callback has a thread write.
         mlflow.end_run()
 
     def write_series(self, name: str, values: Sequence[float], deadline: float) -> int:

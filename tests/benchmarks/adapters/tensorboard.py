@@ -16,6 +16,7 @@ class TensorboardAdapter(Adapter):
 
     environment = "tensorboard"
     module = "tensorboardX"
+    loop_environment = "tensorboardX"
     settings = "`SummaryWriter(folder)`, one `add_scalar` per scalar; a folder per run; values are float32"
 
     def start(self, name: str, params: dict[str, Any]) -> Log:
@@ -33,6 +34,17 @@ class TensorboardAdapter(Adapter):
 
     def finish(self) -> None:
         self._writer.close()
+
+    def trainer_callback(self, name: str) -> Any:
+        from tensorboardX import SummaryWriter
+        from transformers.integrations import TensorBoardCallback
+
+        return TensorBoardCallback(SummaryWriter(str(self.root / name)))
+
+    def lightning_logger(self, name: str) -> Any:
+        from pytorch_lightning.loggers import TensorBoardLogger
+
+        return TensorBoardLogger(str(self.root), name=name, version="")
 
     def write_runs(self, runs: Iterable[FinishedRun], deadline: float) -> int:
         done = 0

@@ -35,6 +35,11 @@ class TrackioAdapter(Adapter):
 
         trackio.finish()
 
+    def trainer_callback(self, name: str) -> Any:
+        from transformers.integrations import TrackioCallback
+
+        return TrackioCallback()
+
     def read(self, name: str, key: str) -> Sequence[float]:
         import numpy as np
         from trackio.sqlite_storage import SQLiteStorage

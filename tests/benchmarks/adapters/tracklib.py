@@ -47,6 +47,22 @@ class TracklibAdapter(Adapter):
     def finish(self) -> None:
         self._run.finish()
 
+    def trainer_callback(self, name: str) -> Any:
+        from tracklib.integrations.transformers import TrackCallback
+
+        return TrackCallback(project=_PROJECT, experiment="default", name=name, store=self.store)
+
+    def lightning_logger(self, name: str) -> Any:
+        from tracklib.integrations.lightning import TrackLogger
+
+        return TrackLogger(project=_PROJECT, experiment="default", name=name, store=self.store)
+
+    def end_loop(self) -> None:
+        import tracklib
+
+        # Left alone it would wait for what follows the training, and still sample the system.
+        tracklib.active_run().finish()
+
     def write_runs(self, runs: Iterable[FinishedRun], deadline: float) -> int:
         from tracklib.stores.base import open_store
 

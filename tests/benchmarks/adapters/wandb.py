@@ -42,6 +42,22 @@ class WandbAdapter(Adapter):
     def finish(self) -> None:
         self._run.finish()
 
+    def trainer_callback(self, name: str) -> Any:
+        from transformers.integrations import WandbCallback
+
+        self.start(name, {})  # It takes the run that is there; of its own it could not choose the id.
+        return WandbCallback()
+
+    def lightning_logger(self, name: str) -> Any:
+        from pytorch_lightning.loggers import WandbLogger
+
+        return WandbLogger(project="benchmark", id=name, save_dir=str(self.root), offline=True)
+
+    def end_loop(self) -> None:
+        import wandb
+
+        wandb.finish()
+
     def count(self, name: str, keys: Sequence[str]) -> int:
         return sum(key in item for item in self._history(name) for key in keys)
 
