@@ -359,6 +359,8 @@ def _artifact(connection: sqlite3.Connection, run: int, _writer: int, record: Re
             record.time,
         ),
     )
+    # It may have been told before its files were looked at.
+    connection.execute("DELETE FROM artifact_file WHERE artifact_id = ?", (data["id"],))
     connection.executemany(
         "INSERT OR REPLACE INTO artifact_file (artifact_id, path, size, checksum) VALUES (?, ?, ?, ?)",
         ((data["id"], file["path"], file["size"], file["checksum"]) for file in data.get("files", ())),

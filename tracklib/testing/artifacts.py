@@ -56,6 +56,16 @@ class ArtifactContract(StoreHarness):
 
         assert store.artifacts(script.run) == [replace(ARTIFACT, run=script.run)]
 
+    def test_an_artifact_may_be_told_again(self, store: Store) -> None:
+        """The later record of the same id counts, as a whole: its files were looked at since."""
+        script = WriterScript()
+        ship(store, [script.start(script.record(RecordKind.ARTIFACT, **as_data(ARTIFACT)))])
+        fewer = replace(ARTIFACT, size=1, metadata={"reference": True}, files=ARTIFACT.files[:1])
+        script.ship(store, script.record(RecordKind.ARTIFACT, **as_data(fewer)))
+
+        (artifact,) = store.artifacts(script.run)
+        assert (artifact.size, artifact.metadata, artifact.files) == (1, {"reference": True}, ARTIFACT.files[:1])
+
     def test_artifacts_are_listed_by_time(self, store: Store) -> None:
         """Artifacts of any names come in the order of their making, versions of one name too."""
         made = [
