@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import accelerate.tracking  # type: ignore[import-untyped]
 from accelerate.state import PartialState  # type: ignore[import-untyped]
 
+from tracklib.integrations.media import as_picture, as_rows
 from tracklib.integrations.session import Session, guarded
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class AccelerateTracker(accelerate.tracking.GeneralTracker):  # type: ignore[mis
         for name, images in values.items():
             with tempfile.TemporaryDirectory(prefix="tracklib-images-") as folder:
                 for number, image in enumerate(images):
-                    _as_image(image).save(Path(folder, f"{number}.png"))
-                run.log_artifact(folder, name, type="image", step=step)
+                    as_picture(image).save(Path(folder, f"{number}.png"))
+                run.log_artifact(folder, name, type="figure", step=step)
 
     @guarded()
     def log_table(
@@ -119,7 +120,7 @@ class AccelerateTracker(accelerate.tracking.GeneralTracker):  # type: ignore[mis
 
         Args:
             table_name: The name of the artifact.
-            columns: By default the first row of `data`.
+            columns: By default the first row of `data`, as other trackers of accelerate take it.
             data: Rows.
             dataframe: What `Run.log_table` takes, in place of rows.
             step: The training step that it belongs to.
@@ -128,10 +129,8 @@ class AccelerateTracker(accelerate.tracking.GeneralTracker):  # type: ignore[mis
         run = self._speaker()
         if run is None:
             return
-        if dataframe is None:
-            names, rows = (columns, data or []) if columns else ((data or [[]])[0], (data or [])[1:])
-            dataframe = {name: [row[place] for row in rows] for place, name in enumerate(names)}
-        run.log_table(dataframe, table_name, step=step)
+        names, rows = (columns, data or []) if columns else ((data or [[]])[0], (data or [])[1:])
+        run.log_table(as_rows(names, rows) if dataframe is None else dataframe, table_name, step=step)
 
     @guarded()
     def finish(self) -> None:
@@ -148,19 +147,6 @@ def _numbers(values: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]
         elif value is not None and not isinstance(value, str):
             found.append((f"{above}{name}", value))
     return found
-
-
-def _as_image(image: Any) -> Any:
-    """Return what can be saved as PNG."""
-    import numpy as np
-    from PIL import Image
-
-    if hasattr(image, "save"):
-        return image
-    pixels = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
-    if pixels.dtype != np.uint8:
-        pixels = (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
-    return Image.fromarray(pixels.squeeze(-1) if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
 
 
 # Before it could be registered, a tracker was given to the Accelerator itself.

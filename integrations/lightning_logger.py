@@ -12,6 +12,7 @@ import tracklib
 from tracklib.integrations.lightning_callback import CallbackBehaviour
 from tracklib.integrations.lightning_reporter import Reporter, adoptable_run, disabled_run, session_for_logger
 from tracklib.integrations.lightning_trainer import as_params
+from tracklib.integrations.media import as_picture, as_rows
 from tracklib.integrations.session import guarded
 
 if TYPE_CHECKING:
@@ -166,11 +167,7 @@ class LoggerBehaviour:
         run = self.reporter.run
         if run is None:
             return
-        if dataframe is None:
-            rows = [list(row) for row in data or ()]
-            names = [str(each) for each in columns or range(max(map(len, rows), default=0))]
-            dataframe = [dict(zip(names, row, strict=True)) for row in rows]
-        run.log_table(dataframe, key, step=step)
+        run.log_table(as_rows(columns, data) if dataframe is None else dataframe, key, step=step)
 
     @guarded()
     def log_image(
@@ -225,22 +222,5 @@ def _keep_image(run: Any, image: Any, name: str, *, metadata: dict[str, str], st
         return
     with tempfile.TemporaryDirectory(prefix="tracklib-image-") as folder:
         path = Path(folder, f"{name.rpartition('/')[2] or 'image'}.png")
-        _picture(image).save(path)
+        as_picture(image, channels_first=True).save(path)
         run.log_artifact(path, name, type="figure", metadata=metadata, step=step)
-
-
-def _picture(image: Any) -> Any:
-    """Return an image of PIL."""
-    if hasattr(image, "save"):
-        return image
-    import numpy as np
-    from PIL import Image
-
-    if hasattr(image, "detach"):
-        image = image.detach().cpu().numpy()
-        image = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
-    pixels = np.asarray(image)
-    if not np.issubdtype(pixels.dtype, np.integer):
-        pixels = (np.clip(pixels, 0.0, 1.0) * 255).round()
-    pixels = pixels.astype(np.uint8)
-    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)

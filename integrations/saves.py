@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Describe = Callable[[Mapping[str, Any], Any], "Saved | None"]
 
-__all__ = ["Saved", "class_name", "note_step", "quiet", "record_save", "save_hook", "text_path", "watching_run"]
+__all__ = ["Saved", "class_name", "quiet", "record_save", "save_hook", "text_path", "watching_run"]
 
 LOOK_SECONDS: Final = 1.0
 """From a save to the look at it: by then a temporary file is renamed or removed."""
@@ -53,7 +53,7 @@ class Saved(NamedTuple):
         path: Where; a file, a folder or a URL.
         type: model, checkpoint, optimizer, tokenizer, processor or file.
         metadata: The framework, the function, the class of what was saved, and more.
-        step: The training step, if the call knows it.
+        step: The training step, if the call knows it; otherwise it is the last one that was logged.
         late: Whether it may still be written after the call has returned.
     """
 
@@ -143,36 +143,6 @@ def class_name(value: Any) -> str:
     """
     kind = type(value)
     return f"{kind.__module__}.{kind.__qualname__}"
-
-
-# ---- the step
-
-
-class _Step(NamedTuple):
-    run: str
-    step: int
-
-
-_last_step = _Step("", 0)
-
-
-def note_step(step: int) -> None:
-    """Say at which step a training is, for saves that do not know it. It is forgotten with the run.
-
-    Example:
-        >>> with tracklib.start_run(project="docs"):
-        ...     note_step(100)
-    """
-    global _last_step  # noqa: PLW0603 - one assignment is the cheapest way that is safe between threads
-    run = open_run()
-    if run is not None:
-        _last_step = _Step(run.id, step)
-
-
-def _step_of(saved: Saved, run: Run) -> int | None:
-    if saved.step is not None:
-        return saved.step
-    return _last_step.step if _last_step.run == run.id else None
 
 
 # ---- what is to be looked at
@@ -294,7 +264,7 @@ def record_save(run: Run, saved: Saved) -> None:
     global _recorder  # noqa: PLW0603 - a forked process has its own
     if _recorder.process != os.getpid():
         _recorder = _Recorder()
-    _recorder.add(run, saved._replace(step=_step_of(saved, run)))
+    _recorder.add(run, saved if saved.step is not None else saved._replace(step=run.last_step))
 
 
 def _name(path: str, kind: str) -> str:

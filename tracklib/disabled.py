@@ -30,6 +30,7 @@ class DisabledRun:
     store = ""
     provisional = False
     settled = None
+    last_step = None
     stored_bytes = 0
 
     log = log_metric = log_metrics = staticmethod(_nothing)

@@ -195,6 +195,11 @@ class Run(KeepsFiles):
         """Keep points that have a step count of their own, as samples of the machine have."""
         self._journal.log_aside(values, step)
 
+    @property
+    def last_step(self) -> int | None:
+        """The highest step that was logged so far, before the run was resumed as well; None before the first."""
+        return self._journal.last_step()
+
     def log_metric(self, key: str, value: Any, step: int | None = None, context: str | None = None) -> None:
         """Keep one point of one metric; see `log`."""
         self.log({key: value}, step, context)

@@ -103,10 +103,10 @@ def test_the_path_is_that_of_the_moment_of_the_save(tmp_path: Path) -> None:
     assert [artifact.path for artifact in tracklib.get_run("latest").artifacts] == [str(tmp_path / "weights.pt")]
 
 
-def test_the_step_is_the_last_one_that_an_integration_has_noted() -> None:
+def test_the_step_is_the_last_one_that_was_logged() -> None:
     """Unless the checkpoint says itself which it is of."""
-    with start():
-        saves.note_step(40)
+    with start() as run:
+        run.log({"loss": 0.5}, step=40)
         torch.save(WEIGHTS, "weights.pt")
         torch.save({"model": WEIGHTS, "global_step": 30}, "checkpoint.pt")
 
@@ -114,10 +114,8 @@ def test_the_step_is_the_last_one_that_an_integration_has_noted() -> None:
     assert steps == {"weights.pt": 40, "checkpoint.pt": 30}
 
 
-def test_a_step_is_forgotten_with_its_run() -> None:
-    """The next run begins at no step."""
-    with start():
-        saves.note_step(40)
+def test_before_the_first_step_there_is_none() -> None:
+    """As of a model that is saved before it is trained."""
     with start():
         torch.save(WEIGHTS, "weights.pt")
 

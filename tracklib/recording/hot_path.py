@@ -38,6 +38,7 @@ class HotPath(NamedTuple):
     Attributes:
         log: `log(values, step, context)`.
         interrupted: Whether the calling thread is in the middle of another call.
+        last_step: The highest step that was logged; None before the first one, and where all are negative.
         exclusively: `exclusively(action, *arguments)` does that while nobody logs.
         adopt: `adopt(segment)` has rows written there; None: nowhere.
         reset: Forgets, in a forked child, the lock that a thread of the parent may hold.
@@ -45,6 +46,7 @@ class HotPath(NamedTuple):
 
     log: Callable[..., None]
     interrupted: Callable[[], bool]
+    last_step: Callable[[], int | None]
     exclusively: Callable[..., None]
     adopt: Callable[[Segment | None], None]
     reset: Callable[[], None]
@@ -113,6 +115,9 @@ def bind_hot_path(  # noqa: C901, PLR0915 - closures that share variables, on pu
         finally:
             lock.release()
 
+    def last_step() -> int | None:
+        return next_step - 1 if next_step else None
+
     def exclusively(action: Callable[..., None], *arguments: Any) -> None:
         nonlocal busy
         try:
@@ -153,4 +158,4 @@ def bind_hot_path(  # noqa: C901, PLR0915 - closures that share variables, on pu
         deferred.clear()
         adopt(None)
 
-    return HotPath(log, interrupted, exclusively, adopt, reset)
+    return HotPath(log, interrupted, last_step, exclusively, adopt, reset)

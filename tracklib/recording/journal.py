@@ -78,12 +78,14 @@ class Journal:
         closed: Whether it takes nothing any more.
         interrupted: `interrupted()`: whether the calling thread is in the middle of another call, as a signal handler
             may be: then what it logs is written only after its return.
+        last_step: `last_step()`: the highest step of `log` so far, that of earlier processes included; None before.
         dropped: How many points found no room so far.
         revive: Called when something is written after `abandon`: it must call `reopen` or `close`.
     """
 
     log: Callable[..., None]
     interrupted: Callable[[], bool]
+    last_step: Callable[[], int | None]
 
     def __init__(  # noqa: PLR0913 - all of it is the journal's identity
         self,
@@ -132,7 +134,7 @@ class Journal:
             clock=clock,
             first_step=first_step,
         )
-        self.log, self.interrupted, self._exclusively, self._adopt, self._reset = hot
+        self.log, self.interrupted, self.last_step, self._exclusively, self._adopt, self._reset = hot
         self._begin()
 
     # ---- what the owner may ask
