@@ -10,6 +10,7 @@ back. A program that is started by `tracklib run`, or with `TRACKLIB_AUTOLOG=1`,
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -60,7 +61,7 @@ class Autolog:
         if "arguments" in self._parts:
             from tracklib.integrations.arguments import fallback
 
-            run.before_end(lambda: fallback(run))
+            run.before_end(partial(fallback, run))
 
     def undo(self) -> None:
         """Leave everything as it was before, and end the run that was begun."""
@@ -104,10 +105,15 @@ def autolog(*, exclude: Collection[str] = (), **options: Any) -> Autolog:
         >>> tracklib.get_run("latest").metrics["loss"].last
         0.3
     """
-    wanted = _wanted(exclude)
+    before, wanted = _current, _wanted(exclude)
     watching = _watching(wanted)
-    if tracklib.current_settings().mode != "disabled":
-        watching.begin_run(**options)
+    try:
+        if tracklib.current_settings().mode != "disabled":
+            watching.begin_run(**options)
+    except BaseException:
+        if before is None:
+            watching.undo()
+        raise
     return watching
 
 

@@ -23,6 +23,10 @@ Case = tuple[Callable[..., Any], type[Exception], str]
 CASES: dict[str, list[Case]] = {
     "archive_experiment": [(lambda t: t.archive_experiment("", project="p"), ConfigError, "name is ''")],
     "archive_project": [(lambda t: t.archive_project(5), ConfigError, "name is 5")],
+    "autolog": [
+        (lambda t: t.autolog(exclude=["keras"]), ValueError, "to leave 'keras' alone, but knows only arguments, "),
+    ],
+    "current_settings": [(lambda t: t.current_settings(speed=1), ConfigError, "'speed'.* is no setting")],
     "end_run": [
         (lambda t: t.end_run("over"), ConfigError, "status is 'over', but a run ends as completed, failed, killed")
     ],
@@ -96,6 +100,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "restore_experiment": [(lambda t: t.restore_experiment("e", project=""), ConfigError, "project is ''")],
     "restore_project": [(lambda t: t.restore_project("gone"), NotFound, "no project 'gone'")],
+    "process_rank": [(lambda t: t.process_rank(5), TypeError, "environ is 5, but takes a mapping")],
     "set_experiment": [(lambda t: t.set_experiment("e", project="p", status="x"), ConfigError, "status is 'x'")],
     "set_notes": [(lambda t: t.set_notes(None), TypeError, "notes is None, but takes text")],
     "set_project": [(lambda t: t.set_project("p", settings={"x": 1}), ConfigError, "'x' is no setting of a project")],
@@ -115,8 +120,8 @@ CASES: dict[str, list[Case]] = {
     "sync": [(lambda t: t.sync(spool=5), ConfigError, "spool is 5")],
     "track": [(lambda t: t.track(5), TypeError, "track decorates functions and methods, not 5")],
 }
-TAKES_NOTHING_WRONG = {"active_run", "set_tag"}
-"""It has no arguments; and any key and value of a tag become text."""
+TAKES_NOTHING_WRONG = {"active_run", "next_run_id", "parent_run_id", "set_tag"}
+"""They have no arguments; and any key and value of a tag become text."""
 
 
 def test_every_public_function_is_here() -> None:

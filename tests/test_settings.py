@@ -27,6 +27,8 @@ FROM_TEXT: list[tuple[str, str, Any]] = [
     ("mode", "offline", "offline"),
     ("mode", "disabled", "disabled"),
     ("autolog", "1", True),
+    ("autolog_exclude", "saves,wandb", "saves,wandb"),
+    ("all_ranks", "1", True),
     ("log_models", "all", "all"),
     ("log_models", "off", "off"),
     ("flush_interval", "0.5", 0.5),
@@ -205,7 +207,7 @@ def test_a_setting_that_there_is_not_is_refused() -> None:
     """A near one is suggested, else all are listed."""
     with pytest.raises(ConfigError, match="'flush_intervall', from an argument, is no setting; did you mean 'flush_in"):
         load_settings({}, flush_intervall=1)
-    with pytest.raises(ConfigError, match="is no setting; the settings are auto_log_console, "):
+    with pytest.raises(ConfigError, match="is no setting; the settings are all_ranks, auto_log_console, "):
         load_settings({}, xyz=1)
 
 

@@ -3,7 +3,7 @@
 Rank 0 makes the run, and the others must know which it is. A process that has a run open says so in the environment,
 which its children inherit: that is how the processes know that Lightning starts. Those that a launcher starts side by
 side (torchrun, accelerate, mpirun) have the launcher in common: the first of them to come makes the id and leaves it in
-a file that is named after the launcher. Slurm names its jobs itself, so there the id is computed from that name, on
+a list that is named after the launcher. Slurm names its jobs itself, so there the id is computed from that name, on
 every machine alike.
 
 A restart of the processes by torchelastic finds the same launcher, so it goes on with the run. Any other launcher that
@@ -12,17 +12,18 @@ starts processes of the same ranks again starts another job.
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import hashlib
 import os
 import sys
 import tempfile
+import time
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracklib.ranks import is_numbered
-from tracklib.records import id_of_number, is_id, new_id
+from tracklib.records import id_of_number, id_time, is_id, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +39,10 @@ _INHERITED: Final = os.environ.get(JOB_VARIABLE)
 _NO_NAME: Final = frozenset({"", "none"})
 _SLURM: Final = ("SLURM_CLUSTER_NAME", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_ARRAY_TASK_ID")
 _taken = count()
-_turns: dict[int, int] = {}
-"""By process, as a forked child has its parent's: which job of its launcher it belongs to."""
+_jobs: dict[int, str] = {}
+"""By process, as a forked child has its parent's: its job, by the id of the first run."""
+_GATHERING_SECONDS: Final = 5.0
+"""How far apart the processes of a job may begin although one of them has ended already, as tiny ones do."""
 _open: list[str] = []
 """What was said of runs that are open, the newest last."""
 
@@ -143,43 +146,81 @@ def _is_slurm_task(environ: Mapping[str, str], place: ProcessRank) -> bool:
     return "SLURM_STEP_ID" in environ and environ.get("SLURM_PROCID") == str(place.rank)
 
 
-def _computed(name: str) -> str:
-    """Return an id that is the same wherever it is computed; the time in it is 1970: no other is known everywhere."""
-    return id_of_number(int.from_bytes(hashlib.sha256(name.encode()).digest()[:10], "big"))
+def _computed(name: str, at: float = 0.0) -> str:
+    """Return an id that is the same wherever it is computed; the time in it is 1970 where none is known everywhere."""
+    return id_of_number((round(at * 1000) << 80) | int.from_bytes(hashlib.sha256(name.encode()).digest()[:10], "big"))
 
 
 def _launcher(place: ProcessRank) -> str:
     """Return what the processes of a launcher have in common: its process, named so that no later one is the same."""
     # Without numbers from a launcher, rank 0 has started the others itself, as Lightning does.
     launcher = os.getppid() if place.rank or is_numbered(os.environ) else os.getpid()
+    return f"{_boot_id()} {launcher} {_began(launcher)} {os.environ.get('TORCHELASTIC_RUN_ID', '')}"
+
+
+def _boot_id() -> str:
     try:
-        # Field 22 of the line is the start, in clock ticks since boot; the name in brackets may hold anything.
-        began = Path(f"/proc/{launcher}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except (OSError, IndexError):
-        began = boot = ""
-    return f"{boot} {launcher} {began} {os.environ.get('TORCHELASTIC_RUN_ID', '')}"
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _began(process: int) -> str:
+    """Return when a process that lives began, in clock ticks since boot; empty for one that does not live."""
+    try:
+        # Field 22 of the line, of which field 2, the name in brackets, may hold anything.
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
 
 
 def _agreed(place: ProcessRank, number: int) -> str:
-    """Return the id that the first process of this launcher to ask has made for the run of this number."""
-    launcher = _launcher(place)
-    try:
-        folder = _folder()
-        if "TORCHELASTIC_RUN_ID" not in os.environ:
-            if os.getpid() not in _turns:
-                _turns[os.getpid()] = _next_turn(folder / _file_name(launcher), place.rank)
-            launcher = f"{launcher} {_turns[os.getpid()]}"
-        path = folder / _file_name(f"{launcher} {number}")
-        mine = path.with_name(f"{path.name}.{os.getpid()}")
-        mine.write_text(new_id(), encoding="ascii")
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(mine)
-        mine.unlink()
-        text = path.read_text(encoding="ascii")
-    except OSError:
-        text = ""
-    return text if is_id(text) else _computed(f"{launcher} {number}")
+    """Return the id of the run of this number in the job that this process belongs to."""
+    if os.getpid() not in _jobs:
+        launcher = _launcher(place)
+        try:
+            _jobs[os.getpid()] = _joined(_folder() / hashlib.sha256(launcher.encode()).hexdigest()[:32], place.rank)
+        except OSError:
+            _jobs[os.getpid()] = _computed(launcher)
+    job = _jobs[os.getpid()]
+    return job if number == 0 else _computed(f"{job} {number}", at=id_time(job))
+
+
+def _joined(path: Path, rank: int) -> str:
+    """Return the job that this process joins among those of its launcher: the newest one, or else one of its own.
+
+    A launcher that starts processes of the same ranks again, as a shell or a notebook may, has begun another job. So
+    it has where processes of the newest one are gone for a while, since those of a job live together; only torchelastic
+    restarts them, and goes on with the same job.
+
+    Args:
+        path: The list of who has joined what, one for each launcher: job, rank, process, and when that began.
+    """
+    with path.open("a+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        members = [_Member(*line.split()) for line in file if len(line.split()) == len(_Member._fields)]
+        newest = [member for member in members if member.job == members[-1].job]
+        job = newest[0].job if newest and _takes(newest, rank) else new_id()
+        file.write(f"{job} {rank} {os.getpid()} {_began(os.getpid())}\n")
+    return job
+
+
+class _Member(NamedTuple):
+    job: str
+    rank: str
+    process: str
+    began: str
+
+
+def _takes(members: list[_Member], rank: int) -> bool:
+    """Tell whether a job with these members may have one of this rank as well."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return True
+    live = all(_began(int(member.process)) == member.began for member in members)
+    young = time.time() - id_time(members[0].job) < _GATHERING_SECONDS
+    return (live or young) and str(rank) not in {member.rank for member in members}
 
 
 def _folder() -> Path:
@@ -188,16 +229,3 @@ def _folder() -> Path:
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else")
     return folder
-
-
-def _file_name(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _next_turn(path: Path, rank: int) -> int:
-    """Return how many processes of this rank the launcher has started before: each was of another job."""
-    for turn in count():
-        with contextlib.suppress(FileExistsError):
-            path.with_name(f"{path.name}.rank{rank}.{turn}").touch(exist_ok=False)
-            return turn
-    raise AssertionError  # Counting has no end.

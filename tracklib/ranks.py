@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, Final
 
 __all__ = ["ProcessRank", "is_numbered", "process_rank"]
 
@@ -62,12 +60,17 @@ def process_rank(environ: Mapping[str, str] | None = None) -> ProcessRank:
     Args:
         environ: The environment variables; the process's by default, and only then torch is asked.
 
+    Raises:
+        TypeError: `environ` is no mapping.
+
     Example:
         >>> process_rank({"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "GROUP_RANK": "1"})
         ProcessRank(rank=3, local_rank=1, world_size=4, node=1)
         >>> process_rank({})
         ProcessRank(rank=0, local_rank=0, world_size=1, node=0)
     """
+    if environ is not None and not isinstance(environ, Mapping):
+        raise TypeError(f"environ is {environ!r:.200}, but takes a mapping of names to texts")
     variables = _said_to_tasks(os.environ if environ is None else environ)
     local = _first(variables, _LOCAL) or 0
     per_node = _first(variables, _LOCAL_WORLD) or 0

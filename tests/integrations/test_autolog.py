@@ -130,6 +130,16 @@ def test_what_cannot_be_excluded_is_told() -> None:
         tracklib.autolog(exclude=["keras"])
 
 
+def test_what_cannot_begin_touches_nothing() -> None:
+    """An option that cannot be meant is told, and no hook is left."""
+    before = list(sys.meta_path)
+
+    with pytest.raises(tracklib.TracklibError, match="project is ''"):
+        tracklib.autolog(project="")
+
+    assert sys.meta_path == before
+
+
 def test_disabled_it_touches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """No hook, no run, no file."""
     monkeypatch.setenv("TRACKLIB_MODE", "disabled")
