@@ -185,15 +185,19 @@ def _begun(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Saved | None
 def _await(response: Any, run: Run, saved: Saved) -> None:
     """Record an asynchronous save when it is done, in the run that was active when it began."""
     future = getattr(response, "upload_completion", response)
-    first = threading.Lock()  # Never released: who gets it is the first.
+    taking_turns, told = threading.Lock(), False
 
     @guarded()
     def on_done(called_by: Any = None) -> None:
-        if not future.done() or (called_by is not None and not run.is_open) or not first.acquire(blocking=False):
-            return
-        _under_way.discard(saved.path)
-        if not future.cancelled() and future.exception() is None:
-            record_save(run, saved)
+        nonlocal told
+        # The end of the run waits for a record that is just being made.
+        with taking_turns:
+            if told or not future.done() or (called_by is not None and not run.is_open):
+                return
+            told = True
+            _under_way.discard(saved.path)
+            if not future.cancelled() and future.exception() is None:
+                record_save(run, saved)
 
     # Whoever waits for the future goes on before it calls us, and may end the run at once.
     run.before_end(on_done)
