@@ -21,7 +21,6 @@ _TOOLS: Final = frozenset(
         "accelerate.commands.launch",
         "deepspeed.launcher.runner",
         "ensurepip",
-        "ipykernel_launcher",
         "pip",
         "torch.distributed.launch",
         "torch.distributed.run",
@@ -30,6 +29,9 @@ _TOOLS: Final = frozenset(
     }
 )
 """Modules that train nothing themselves: launchers, whose children do, and tools."""
+_HOSTS: Final = frozenset({"IPython", "ipykernel_launcher", "jupyter", "pytest", "unittest"})
+"""Modules within which programs run: what those train is a run, the host itself is none."""
+_TOOL_COMMANDS: Final = frozenset({"accelerate", "deepspeed", "pip", "pip3", "torchrun", "tracklib"})
 _OPTIONS_WITH_VALUE: Final = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 
 
@@ -37,7 +39,8 @@ class Program(NamedTuple):
     """What an interpreter was started for.
 
     Attributes:
-        kind: script, module, code (`-c`), helper (of a pool), tool, or none (a console).
+        kind: script, module, command (a script that a package has installed, or a host such as a notebook), code (`-c`),
+            helper (of a pool), tool, or none (a console).
         name: The path of the script, or the name of the module.
     """
 
@@ -79,16 +82,19 @@ def program_of(words: list[str]) -> Program:
         word, rest = words[place], words[place + 1 :]
         letters = "" if word.startswith("--") else word
         if letters.endswith("m") and rest:
-            return Program("tool" if rest[0] in _TOOLS else "module", rest[0])
+            kind = "tool" if rest[0] in _TOOLS else "command" if rest[0] in _HOSTS else "module"
+            return Program(kind, rest[0])
         if letters.endswith("c") and rest:
             return Program("helper" if rest[0].startswith(_HELPERS) else "code")
         place += 2 if word in _OPTIONS_WITH_VALUE else 1
     if place >= len(words):
         return Program("none")
-    return Program("tool" if _is_tool(Path(words[place])) else "script", words[place])
+    return Program(_kind_of(Path(words[place])), words[place])
 
 
-def _is_tool(script: Path) -> bool:
-    """Tell whether a script is one that a package has installed: it lies beside the interpreter, or in the package."""
+def _kind_of(script: Path) -> str:
+    """Tell a script of the user's from one that a package has installed beside the interpreter, or in itself."""
     folder = Path(os.path.abspath(script)).parent  # noqa: PTH100 - a link into the environment is a script of the user's
-    return folder in {Path(sys.executable).parent, Path(sys.prefix, "bin")} or "site-packages" in folder.parts
+    if folder not in {Path(sys.executable).parent, Path(sys.prefix, "bin")} and "site-packages" not in folder.parts:
+        return "script"
+    return "tool" if script.name in _TOOL_COMMANDS else "command"
