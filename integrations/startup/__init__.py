@@ -39,8 +39,8 @@ class Program(NamedTuple):
     """What an interpreter was started for.
 
     Attributes:
-        kind: script, module, command (a script that a package has installed, or a host such as a notebook), code (`-c`),
-            helper (of a pool), tool, or none (a console).
+        kind: script, module, command (a script that a package has installed, or a host such as a notebook), code
+            (`-c`), helper (of a pool), tool, or none (a console).
         name: The path of the script, or the name of the module.
     """
 
