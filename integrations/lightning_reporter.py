@@ -81,8 +81,9 @@ class Reporter:
     @guarded()
     def fail(self, error: BaseException) -> None:
         """Say that a training or a test has failed."""
-        # What a program exits with is seen when it does, also why: a signal perhaps.
-        if not isinstance(error, SystemExit) and not self._failed and self.begun is not None:
+        # What a program exits with is seen when it does; but Lightning makes such an exit of a signal, too.
+        exits = isinstance(error, SystemExit) and type(error).__name__ != "SIGTERMException"
+        if not exits and not self._failed and self.begun is not None:
             self._failed = True
             self.session.settle(error)
         self._leave()

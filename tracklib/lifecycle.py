@@ -77,6 +77,7 @@ class _Process:
         self.exit_code: object = None
         self.exit_positions: dict[int, int] = {}
         self.last_value: object = None
+        self.terminated = ""
         self.masks: dict[int, set[signal.Signals | int]] = {}
 
 
@@ -141,6 +142,10 @@ def ending_of(error: BaseException | None) -> Ending:
     """
     if error is None or isinstance(error, (GeneratorExit, StopIteration, StopAsyncIteration)):
         return Ending(RunStatus.COMPLETED)
+    if (
+        type(error).__name__ == "SIGTERMException"
+    ):  # Lightning's: a training was told to end, and does so in good order.
+        return Ending(RunStatus.KILLED, "SIGTERM")
     if isinstance(error, SystemExit):
         return _ending_of_code(error.code)
     if isinstance(error, KeyboardInterrupt):
@@ -197,7 +202,8 @@ def _ending_of_process() -> Ending:
     error = getattr(sys, "last_value", None)
     if error is not None and error is not _process.last_value and isinstance(error, BaseException):
         return ending_of(error)
-    return _ending_of_code(_process.exit_code)
+    ending = _ending_of_code(_process.exit_code)
+    return Ending(RunStatus.KILLED, _process.terminated) if _process.terminated else ending
 
 
 def _ending_for(run: ManagedRun, ending: Ending) -> Ending:
@@ -236,6 +242,10 @@ def _on_sigterm(number: int, _frame: object) -> None:
 
     The handler interrupts the main thread anywhere, also within a log call, so it waits for nothing itself.
     """
+    if signal.getsignal(number) is not _on_sigterm:
+        # Somebody has put a handler of their own around this one, as Lightning does, and decides what comes of it.
+        _process.terminated = signal.Signals(number).name
+        return
     signal.signal(number, signal.SIG_DFL)
     try:
         # Not threading.Thread: it takes locks that the interrupted code may hold.
