@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test quick lint bench docs clean
+.PHONY: help demo test tests quick lint bench docs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -16,7 +16,10 @@ demo: $(VENV)/installed  ## train a small classifier on real data and show the r
 	$(BIN)/python examples/digits_torch.py
 	$(BIN)/tracklib show --project digits latest
 
-test: lint  ## style, types and every test
+test: $(VENV)/installed  ## style, types and every test
+	$(MAKE) --jobs 2 lint tests
+
+tests: $(VENV)/installed  ## every test
 	$(BIN)/python -m pytest -q
 
 quick: $(VENV)/installed  ## the tests that take seconds

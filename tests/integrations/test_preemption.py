@@ -88,7 +88,7 @@ def _train(script: Script, finish: Launch, tmp_path: Path) -> Launch:
     return train
 
 
-@pytest.mark.parametrize(("way", "environ"), [("logger", {}), ("within", {}), ("logger", SLURM)])
+@pytest.mark.parametrize(("way", "environ"), [("within", {}), ("logger", SLURM)])
 def test_a_terminated_training_ends_in_lightnings_way(train: Launch, way: str, environ: dict[str, str]) -> None:
     """It stops behind the batch, with the status that it has without us, and the run was killed by that signal."""
     plain = train("plain", "3=SIGTERM", **environ)
