@@ -18,7 +18,7 @@ def install(patches: Patches) -> None:
     """Watch `transformers.Trainer` and what derives from it."""
 
     def watch(module: ModuleType) -> None:
-        from tracklib.integrations.transformers import mute_other_callbacks, watch_trainer_class
+        from tracklib.integrations.transformers_watching import mute_other_callbacks, watch_trainer_class
 
         watch_trainer_class(module.Trainer, patches)
         mute_other_callbacks(patches)

@@ -133,3 +133,10 @@ def test_hyper_parameters_of_all_kinds_become_mappings() -> None:
     assert as_params({"inner": open_config}) == {"inner": {"later": "${not.there}"}}
     assert as_params(Namespace(a=1)) == {"a": 1}
     assert as_params(None) == {}
+
+
+def test_the_callback_keeps_no_state_in_checkpoints() -> None:
+    """So a checkpoint that was written with it loads without it, and the other way round."""
+    from tracklib.integrations.lightning_callback import CallbackBehaviour
+
+    assert not {"state_dict", "load_state_dict"} & set(dir(CallbackBehaviour))

@@ -23,7 +23,8 @@ from tiny_transformers import Trainer, tiny_arguments, tiny_model, tiny_trainer,
 import tracklib
 from tracklib.integrations.patching import Patches
 from tracklib.integrations.session import is_framework_speaking
-from tracklib.integrations.transformers import TrackCallback, mute_other_callbacks, watch_trainer_class
+from tracklib.integrations.transformers import TrackCallback
+from tracklib.integrations.transformers_watching import mute_other_callbacks, watch_trainer_class
 
 class OtherTracker(transformers.TrainerCallback):
     heard = []
