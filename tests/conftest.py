@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tracklib.testing.plugin"]
+pytest_plugins = ["tracklib.testing.plugin", "tests.servers.fixtures"]
 
 
 @pytest.fixture(scope="session", name="font_cache")
@@ -20,8 +20,10 @@ def _font_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, font_cache: Path) -> None:
     """Give each test an empty working directory and home, and no settings from outside."""
     for name in os.environ:
-        if name.startswith("TRACKLIB_"):
+        if name.startswith(("TRACKLIB_", "AWS_")):
             monkeypatch.delenv(name)
+    # Else a client without credentials asks a machine of Amazon's for them, and waits.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     # Beside the test's own folder, which so stays as empty as the test expects it.
     home = tmp_path.with_name(f"{tmp_path.name}-home")
     home.mkdir()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tracklib
-from tracklib.errors import ConfigError, NotFound, StoreError
+from tracklib.errors import ConfigError, NotFound, StillRunning, StoreError
 from tracklib.records import new_id
 
 pytestmark = pytest.mark.usefixtures("bare")
@@ -23,10 +23,39 @@ Case = tuple[Callable[..., Any], type[Exception], str]
 CASES: dict[str, list[Case]] = {
     "archive_experiment": [(lambda t: t.archive_experiment("", project="p"), ConfigError, "name is ''")],
     "archive_project": [(lambda t: t.archive_project(5), ConfigError, "name is 5")],
+    "archive_run": [
+        (lambda t: t.archive_run(""), ConfigError, "run is ''"),
+        (lambda t: t.archive_run(MISSING), NotFound, f"there is no run '{MISSING}'"),
+        (lambda t: t.archive_run("x", store=5), ConfigError, "store is 5"),
+    ],
     "autolog": [
         (lambda t: t.autolog(exclude=["keras"]), ValueError, "to leave 'keras' alone, but knows only arguments, "),
     ],
+    "copy_runs": [
+        (lambda t: t.copy_runs(5, "b.db"), ConfigError, "from_store is 5, but takes the URI of a store"),
+        (lambda t: t.copy_runs("a.db", None), ConfigError, "to_store is None"),
+        (lambda t: t.copy_runs("a.db", "ftp://x"), ConfigError, "'ftp://x' is of no known kind"),
+        (lambda t: t.copy_runs("a.db", Path("a.db")), ConfigError, "from_store and to_store are both 'sqlite:///"),
+        (lambda t: t.copy_runs("a.db", "b.db"), NotFound, "there is no store at .*a.db"),
+        (lambda t: t.copy_runs("a.db", "b.db", runs=5), ConfigError, "run is 5"),
+        (lambda t: t.copy_runs("a.db", "b.db", runs=["x", ""]), ConfigError, "run is ''"),
+        (lambda t: t.copy_runs("a.db", "b.db", project=5), ConfigError, "project is 5"),
+    ],
     "current_settings": [(lambda t: t.current_settings(speed=1), ConfigError, "'speed'.* is no setting")],
+    "delete_run": [
+        (lambda t: t.delete_run(None), ConfigError, "run is None"),
+        (lambda t: t.delete_run(MISSING), NotFound, f"there is no run '{MISSING}'"),
+        (lambda t: t.delete_run("latest"), StillRunning, "still being written by process .* end that first"),
+    ],
+    "edit_run": [
+        (lambda t: t.edit_run(5), ConfigError, "run is 5"),
+        (lambda t: t.edit_run("latest", name=""), ConfigError, "name is ''"),
+        (lambda t: t.edit_run("latest", project=5), ConfigError, "project is 5"),
+        (lambda t: t.edit_run("latest", experiment=" "), ConfigError, "experiment is ' '"),
+        (lambda t: t.edit_run("latest", tags="a"), TypeError, "tags is 'a', but takes a mapping"),
+        (lambda t: t.edit_run("latest", notes=5), TypeError, "notes is 5, but takes text"),
+        (lambda t: t.edit_run("x", name="y", store="ftp://x"), ConfigError, "the store 'ftp://x' is of no known kind"),
+    ],
     "end_run": [
         (lambda t: t.end_run("over"), ConfigError, "status is 'over', but a run ends as completed, failed, killed")
     ],
@@ -100,6 +129,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "restore_experiment": [(lambda t: t.restore_experiment("e", project=""), ConfigError, "project is ''")],
     "restore_project": [(lambda t: t.restore_project("gone"), NotFound, "no project 'gone'")],
+    "restore_run": [(lambda t: t.restore_run(5), ConfigError, "run is 5")],
     "process_rank": [(lambda t: t.process_rank(5), TypeError, "environ is 5, but takes a mapping")],
     "set_experiment": [(lambda t: t.set_experiment("e", project="p", status="x"), ConfigError, "status is 'x'")],
     "set_notes": [(lambda t: t.set_notes(None), TypeError, "notes is None, but takes text")],

@@ -34,6 +34,8 @@ FROM_TEXT: list[tuple[str, str, Any]] = [
     ("flush_interval", "0.5", 0.5),
     ("system_interval", "0", 0.0),
     ("spool", "/var/spool/tracklib", "/var/spool/tracklib"),
+    ("cache", "/var/cache/tracklib", "/var/cache/tracklib"),
+    ("store_options", '{"anon": true}', {"anon": True}),
     ("finish_timeout", "1e3", 1000.0),
     ("strict", "yes", True),
     ("strict", "Off", False),
@@ -53,6 +55,18 @@ def test_each_setting_comes_from_the_environment(name: str, text: str, expected:
 
     assert getattr(settings, name) == expected
     assert type(getattr(settings, name)) is type(expected)
+
+
+def test_options_of_a_store_are_not_shown() -> None:
+    """There are keys and passwords in them: neither an error nor the text of the settings says them."""
+    settings = load_settings({"TRACKLIB_STORE_OPTIONS": '{"secret": "hush"}'})
+
+    assert settings.store_options == {"secret": "hush"}
+    assert "hush" not in repr(settings)
+    with pytest.raises(ConfigError, match=r"store_options .from TRACKLIB_STORE_OPTIONS. takes a JSON") as caught:
+        load_settings({"TRACKLIB_STORE_OPTIONS": '{"secret": "hush"'})
+    assert "hush" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_no_setting_is_forgotten_here() -> None:

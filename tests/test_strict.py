@@ -43,13 +43,14 @@ def test_logging_after_the_end_raises() -> None:
         run.log_params({"lr": 1})
     with pytest.raises(RunFinished):
         run.set_tag("a", "b")
+    with pytest.raises(RunFinished):
+        run.log_text("hello", "notes.txt")
 
 
 def test_a_file_that_cannot_be_kept_raises() -> None:
     """The message says which and why; the run goes on."""
     with tracklib.start_run(strict=True) as run:
-        Path(".tracklib").mkdir(exist_ok=True)
-        Path(".tracklib/blobs").write_text("in the way")
+        Path(f".tracklib/spool/{run.id}/0.blobs").write_text("in the way")
         with pytest.raises(DataLost, match=r"'notes\.txt'"):
             run.log_text("hello", "notes.txt")
         run.log({"loss": 1})
@@ -62,8 +63,7 @@ def test_a_file_that_cannot_be_kept_raises() -> None:
 def test_without_strict_mode_the_same_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     """And counted on the run."""
     with tracklib.start_run() as run:
-        Path(".tracklib").mkdir(exist_ok=True)
-        Path(".tracklib/blobs").write_text("in the way")
+        Path(f".tracklib/spool/{run.id}/0.blobs").write_text("in the way")
         run.log_text("hello", "notes.txt")
         run.log_text("hello", "notes.txt")
 

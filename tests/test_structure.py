@@ -52,7 +52,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "starting": GROUND | {"capturing", "finding", "jobs", "rank_run", "ranks", "recording", "run", "stores"},
     "reading": GROUND | {"finding", "recording", "starting", "stores"},
     "organizing": GROUND | {"describing", "reading", "starting", "stores"},
+    "editing": GROUND | {"describing", "finding", "reading", "recording", "run", "starting", "stores"},
     "syncing": GROUND | {"recording", "starting", "stores"},
+    "copied_descriptions": GROUND | {"stores"},
+    "copied_files": GROUND | {"stores"},
+    "copying": GROUND
+    | {"copied_descriptions", "copied_files", "finding", "reading", "recording", "run", "starting", "stores"},
     "api": GROUND | {"active", "describing", "disabled", "ranks", "run", "starting"},
     "decorator": GROUND | {"active", "api", "lifecycle"},
     "tracklib": {"api"},
@@ -62,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": GROUND | {"tracklib", "analysis", "charts", "finding", "organizing", "reading", "starting", "stores"},
     "cli": GROUND
     | {"tracklib", "analysis", "capture", "charts", "finding", "organizing", "reading", "server", "starting", "stores"}
-    | {"integrations", "syncing"},
+    | {"copying", "editing", "integrations", "syncing"},
     "integrations": {"tracklib"},
 }
 """What each module or folder of the package may import of the others. A new one is given its place here."""

@@ -40,7 +40,9 @@ from tracklib.api import (
 )
 
 if TYPE_CHECKING:
+    from tracklib.copying import copy_runs
     from tracklib.decorator import track
+    from tracklib.editing import archive_run, delete_run, edit_run, restore_run
     from tracklib.errors import TracklibError
     from tracklib.integrations.autolog import autolog
     from tracklib.organizing import (
@@ -64,7 +66,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "copying": ("copy_runs",),
     "decorator": ("track",),
+    "editing": ("archive_run", "delete_run", "edit_run", "restore_run"),
     "errors": ("TracklibError",),
     "integrations.autolog": ("autolog",),
     "organizing": (
@@ -99,8 +103,12 @@ __all__ = [
     "active_run",
     "archive_experiment",
     "archive_project",
+    "archive_run",
     "autolog",
+    "copy_runs",
     "current_settings",
+    "delete_run",
+    "edit_run",
     "end_run",
     "get_experiment",
     "get_project",
@@ -125,6 +133,7 @@ __all__ = [
     "process_rank",
     "restore_experiment",
     "restore_project",
+    "restore_run",
     "set_experiment",
     "set_notes",
     "set_project",

@@ -104,16 +104,12 @@ class Surroundings(Companion):
 
     def _keep_snapshot(self) -> str | None:
         """Keep an archive of a small project that is in no repository; return the name of its blob."""
-        import io
-
         from tracklib.capture.snapshot import snapshot_archive
-        from tracklib.stores.base import open_store
 
         archive = snapshot_archive(self._directory, limit=self._settings.diff_limit)
         if archive is None:
             return None
-        with open_store(self._run.store) as store:
-            return store.put_blob(io.BytesIO(archive))[0]
+        return self._run.keep_bytes(archive, "the snapshot of the source")
 
     def _record_environment(self) -> None:
         from tracklib.capture.environment import capture_environment

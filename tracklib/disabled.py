@@ -35,7 +35,7 @@ class DisabledRun:
 
     log = log_metric = log_metrics = staticmethod(_nothing)
     log_param = log_params = set_tag = set_tags = set_notes = staticmethod(_nothing)
-    log_artifact = log_text = log_figure = log_table = log_model = staticmethod(_nothing)
+    keep_bytes = log_artifact = log_text = log_figure = log_table = log_model = staticmethod(_nothing)
     record_event = log_aside = before_end = move = settle = proceed = staticmethod(_nothing)
 
     def __init__(self, *, project: str = "", experiment: str = "", name: str = "") -> None:

@@ -6,6 +6,7 @@
     │   └── AmbiguousName (LookupError)     a prefix or name that fits more than one run
     ├── NoActiveRun (RuntimeError)          a module-level call without a run
     ├── RunFinished (RuntimeError)          a call on a run that has ended
+    ├── StillRunning (RuntimeError)         what must not be done to a run that is being written
     ├── NotANumber (TypeError)              strict mode: a metric value that is no number
     ├── DataLost (RuntimeError)             strict mode: something could not be recorded
     ├── MissingDependency (ImportError)     an optional package is needed
@@ -27,6 +28,7 @@ __all__ = [
     "NotANumber",
     "NotFound",
     "RunFinished",
+    "StillRunning",
     "StoreError",
     "StoreUnavailable",
     "StoreVersion",
@@ -56,6 +58,10 @@ class NoActiveRun(TracklibError, RuntimeError):
 
 class RunFinished(TracklibError, RuntimeError):
     """A run was written to after it had ended."""
+
+
+class StillRunning(TracklibError, RuntimeError):
+    """A run was to be deleted while a process writes to it."""
 
 
 class NotANumber(TracklibError, TypeError):

@@ -88,6 +88,9 @@ def manage(run: ManagedRun) -> None:
     """See to it that `run` ends when the process does."""
     if not _process.registered:
         _process.registered = True
+        # What was registered last is called first. Finalizers, which close the sessions of file systems that are still
+        # needed to ship the rest, are registered with the first of them: here, if not before.
+        weakref.finalize(_process, int).detach()
         atexit.register(_at_exit)
         os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
     if not _process.runs:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.records import (
     Batch,
@@ -24,7 +24,11 @@ from tracklib.records import (
     new_id,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = [
+    "EDIT_PREFIX",
     "Artifact",
     "ArtifactFile",
     "Batch",
@@ -51,8 +55,12 @@ __all__ = [
     "flatten_params",
     "id_time",
     "is_id",
+    "main_writers",
     "new_id",
 ]
+
+EDIT_PREFIX: Final = "edit."
+"""What the names of writers begin with that are no processes of a run, but changes to what was recorded."""
 
 
 class ExperimentStatus(StrEnum):
@@ -236,7 +244,8 @@ class WriterInfo:
     """One process that writes to a run.
 
     Attributes:
-        writer: Its name within the run: the global rank, with a token behind it for a process that joined later.
+        writer: Its name within the run: the global rank, with a token behind it for a process that joined later;
+            `edit` and a token for a change from outside.
         position: How much of its journal the store holds, as the journal counts.
         spool: The folder of its journal, on its host.
         status: running, completed (it said goodbye) or killed.
@@ -255,6 +264,22 @@ class WriterInfo:
     heartbeat_at: float = 0.0
     primary: bool = True
 
+    @property
+    def is_edit(self) -> bool:
+        """Whether it is no process of the run, but a change that somebody made to what was recorded."""
+        return self.writer.startswith(EDIT_PREFIX)
+
+
+def main_writers(writers: Iterable[WriterInfo]) -> list[WriterInfo]:
+    """Return the writers by whose life a run lives: its main processes, or its helpers where no main one is known yet.
+
+    Example:
+        >>> [w.writer for w in main_writers([WriterInfo(writer="0"), WriterInfo(writer="1", primary=False)])]
+        ['0']
+    """
+    processes = [writer for writer in writers if not writer.is_edit]
+    return [writer for writer in processes if writer.primary] or processes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
@@ -267,7 +292,8 @@ class RunInfo:
             do not count.
         dropped: How many records could not be kept, by reason.
         parent: The id of the run that this one is nested in.
-        heartbeat_at: When the store last heard of it.
+        heartbeat_at: When the store last heard of its main processes.
+        archived_at: Since when lists leave it out.
     """
 
     id: str

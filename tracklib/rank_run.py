@@ -47,13 +47,14 @@ class RankRun(Run):
     def proceed(self) -> None:
         """Leave that to rank 0, too."""
 
-    def _record(self, kind: str, data: dict[str, Any], *, last: bool = True) -> None:
+    def _record(self, kind: str, data: dict[str, Any], *, last: bool = True) -> bool:
         if kind == RecordKind.END and data["error"]:
             # The end of the run is told by rank 0, which may have been terminated for what went wrong here.
             text = f"rank {self._identity.rank} failed:\n{data['error']['traceback']}"
             super()._record(RecordKind.MESSAGE, {"level": "error", "text": text})
         if kind in _OWN:
-            super()._record(kind, data, last=last)
+            return super()._record(kind, data, last=last)
+        return True
 
     def _keep_files(self, content: Any, label: Any) -> None:
         """Copy nothing: the processes of a job write the same files."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.errors import NotFound
 from tracklib.finding import checked_conditions, find_run
+from tracklib.model import main_writers
 from tracklib.recording.recovery import KILLED, journal_is_live, recover
 from tracklib.records import RunStatus
 from tracklib.stores.base import RunQuery, open_store
@@ -23,11 +24,30 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tracklib.model import Artifact, Environment, Event, Resources, RunError, RunInfo, Source, Summary
+    from tracklib.model import (
+        Artifact,
+        Environment,
+        Event,
+        Resources,
+        RunError,
+        RunInfo,
+        Source,
+        Summary,
+        WriterInfo,
+    )
     from tracklib.run import Run
     from tracklib.stores.base import Store
 
-__all__ = ["Series", "StoredRun", "find_run", "get_run", "list_runs", "open_for_reading"]
+__all__ = [
+    "Series",
+    "StoredRun",
+    "find_run",
+    "get_run",
+    "list_runs",
+    "open_for_reading",
+    "with_live_status",
+    "writer_is_live",
+]
 
 SILENT_SECONDS: Final = 120.0
 """A running run that was not heard of for so long counts as killed where its process cannot be looked at."""
@@ -70,15 +90,32 @@ class Series:
         )
 
 
+class _Listed:
+    """Runs that were listed together, whose metrics are read together: most who look at one's look at all."""
+
+    def __init__(self, store: Store, ids: list[str]) -> None:
+        self._store = store
+        self._ids = ids
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Summary]]:
+        """The summaries of all of them; empty where one was deleted since."""
+        try:
+            return self._store.summaries(self._ids)
+        except NotFound:
+            return {}
+
+
 class StoredRun:
     """A recorded run. What it says of itself was read when it was made; points and files are read when asked for.
 
     A run that is still going on can be read at any time; get it again for what has come since.
     """
 
-    def __init__(self, store: Store, info: RunInfo) -> None:
+    def __init__(self, store: Store, info: RunInfo, listed: _Listed | None = None) -> None:
         self._store = store
         self.info = info
+        self._listed = listed
 
     id = property(lambda self: self.info.id, doc="The run's ULID.")
 
@@ -165,6 +202,9 @@ class StoredRun:
     @cached_property
     def metrics(self) -> dict[str, Summary]:
         """The summary of each metric by name: `.last .min .max .mean .count .first_step .last_step`."""
+        listed = self._listed.metrics if self._listed is not None else {}
+        if self.info.id in listed:
+            return listed[self.info.id]
         return self._store.summaries([self.info.id])[self.info.id]
 
     @cached_property
@@ -295,7 +335,9 @@ def list_runs(
     wanted = replace(query or RunQuery(), **checked_conditions(conditions))
     opened = open_for_reading(store)
     found = [with_live_status(info) for info in opened.runs(wanted)]
-    return [StoredRun(opened, info) for info in found if not wanted.status or info.status in wanted.status]
+    chosen = [info for info in found if not wanted.status or info.status in wanted.status]
+    listed = _Listed(opened, [info.id for info in chosen])
+    return [StoredRun(opened, info, listed) for info in chosen]
 
 
 def open_for_reading(store: str | os.PathLike[str] | None = None) -> Store:
@@ -310,14 +352,16 @@ def open_for_reading(store: str | os.PathLike[str] | None = None) -> Store:
     return opened
 
 
+def writer_is_live(run: str, writer: WriterInfo) -> bool:
+    """Tell whether a process that did not say goodbye lives: by its journal, else by when it was last heard of."""
+    live = journal_is_live(Path(writer.spool), run, writer.writer) if writer.host == platform.node() else None
+    return bool(live) or (live is None and time.time() - writer.heartbeat_at < SILENT_SECONDS)
+
+
 def with_live_status(info: RunInfo) -> RunInfo:
     """Return `info` with a status that is derived, not hoped for: running only where somebody lives to run it."""
     if info.status is not RunStatus.RUNNING:
         return info
-    # The first word of a job may be that of another process than its main one.
-    primary = [writer for writer in info.writers if writer.primary] or info.writers
-    for writer in primary:
-        live = journal_is_live(Path(writer.spool), info.id, writer.writer) if writer.host == platform.node() else None
-        if live or (live is None and time.time() - writer.heartbeat_at < SILENT_SECONDS):
-            return info
+    if any(writer_is_live(info.id, writer) for writer in main_writers(info.writers)):
+        return info
     return replace(info, status=RunStatus.KILLED, reason=info.reason or KILLED, end_time=info.heartbeat_at)

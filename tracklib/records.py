@@ -91,7 +91,7 @@ def is_id(text: str) -> bool:
         >>> is_id(new_id()), is_id("lr-sweep")
         (True, False)
     """
-    return len(text) == ID_LENGTH and text[0] in "01234567" and all(character in _CROCKFORD for character in text)
+    return len(text) == ID_LENGTH and text[0] in "01234567" and not text.strip(_CROCKFORD)
 
 
 def is_mark(value: Mapping[str, Any]) -> bool:
@@ -167,6 +167,8 @@ class RecordKind(StrEnum):
     """name: renames the run."""
     PLACE = "place"
     """project, experiment: moves the run there."""
+    ARCHIVE = "archive"
+    """archived_at: since when lists leave the run out, or None to bring it back."""
     SOURCE = "source"
     """The fields of `Source`; those not given stay."""
     ENVIRONMENT = "environment"
@@ -198,7 +200,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A record that a store keeps as it came: console lines, messages, and the history of params, tags and notes."""
+    """A record that a store keeps as it came: console lines, messages, and the history of what can change."""
 
     kind: str
     time: float

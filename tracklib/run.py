@@ -153,10 +153,10 @@ class Run(KeepsFiles):
         }
 
     def _ship(self) -> Shipper:
-        uri = self.store
+        uri, options = self.store, self._settings.store_options
         shipper = Shipper(
             self._journal,
-            lambda: open_store(uri),
+            lambda: open_store(uri, options),
             interval_s=self._settings.flush_interval,
             offline=self._settings.mode == "offline",
         )
@@ -439,11 +439,13 @@ class Run(KeepsFiles):
         """Keep a record of any kind, for what watches over a run; `data` must be what JSON can say."""
         self._record(kind, data)
 
-    def _record(self, kind: str, data: dict[str, Any], *, last: bool = True) -> None:
+    def _record(self, kind: str, data: dict[str, Any], *, last: bool = True) -> bool:
         try:
             self._journal.record(kind, data, last=last)
         except (OSError, ValueError) as error:
             self._observer.lost("record", f"a {kind} record", error)
+            return False
+        return True
 
 
 class Companion:

@@ -18,7 +18,10 @@ from tracklib.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Prices", "Settings", "load_settings", "state_directory"]
+__all__ = ["Prices", "Settings", "cache_directory", "defaults", "load_settings", "state_directory"]
+
+defaults: dict[str, Any] = {}
+"""What `init` set for this process."""
 
 _LARGEST = 1e9
 """Waits of more seconds are more than a clock can be told."""
@@ -56,6 +59,8 @@ class Settings:
 
     Attributes:
         store: URI of the store; None: `.tracklib/tracklib.db` here or in the nearest folder above that has it.
+        store_options: What the file system of an object store is opened with, as fsspec takes it: key, secret, token,
+            endpoint_url, client_kwargs … In the environment: a JSON object. It is never stored or shown.
         project: Name of the project; None: that of the repository or folder.
         experiment: Name of the experiment.
         run_id: Id of a run to continue.
@@ -67,9 +72,11 @@ class Settings:
             saves, tensorboard, wandb, mlflow.
         log_models: What becomes of models and checkpoints that frameworks save: reference notes path, size and SHA-256;
             end copies the best or last one into the store as well, all each of them; off does not even note them.
-        flush_interval: Seconds between shipments to the store.
+        flush_interval: Seconds between shipments to the store; None: 1, or 10 for an object store, where each shipment
+            is some requests that are paid for.
         system_interval: Seconds between samples of system metrics; 0 turns them off.
-        spool: Folder of the journals; None: beside a local store.
+        spool: Folder of the journals; None: beside a local store, else among the user's state files.
+        cache: Folder of the catalogs that readers of object stores keep; None: among the user's cache files.
         finish_timeout: Seconds that `finish` waits for the store before it leaves the rest to `tracklib sync`.
         strict: Raise where tracklib would otherwise warn and count.
         on_error: What `start_run` does when the store cannot be used: raise, or spool and go on.
@@ -82,6 +89,7 @@ class Settings:
     """
 
     store: str | None = None
+    store_options: dict[str, Any] = field(default_factory=dict, repr=False)
     project: str | None = None
     experiment: str = "default"
     run_id: str | None = None
@@ -91,9 +99,10 @@ class Settings:
     autolog: bool = False
     autolog_exclude: str | None = None
     log_models: str = "reference"
-    flush_interval: float = 1.0
+    flush_interval: float | None = None
     system_interval: float = 10.0
     spool: str | None = None
+    cache: str | None = None
     finish_timeout: float = 60.0
     strict: bool = False
     on_error: str = "raise"
@@ -166,6 +175,16 @@ def state_directory(environ: Mapping[str, str] | None = None) -> Path:
     return user_state_path("tracklib", appauthor=False)
 
 
+def cache_directory(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder for what can be made again at any time: catalogs of object stores."""
+    cache = load_settings(environ, **defaults).cache
+    if cache:
+        return Path(cache).absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("tracklib", appauthor=False)
+
+
 def _hint(name: str, known: set[str]) -> str:
     import difflib
 
@@ -196,10 +215,10 @@ def _tool_table(document: dict[str, Any], path: Path) -> dict[str, Any]:
 def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Let relative paths in a project file mean what they say from where it lies, wherever the program is started."""
     anchored = dict(table)
-    for name in ("store", "spool"):
+    for name in ("store", "spool", "cache"):
         value = table.get(name)
         if isinstance(value, str) and value:
-            prefix = "sqlite:///" if value.startswith("sqlite:///") else ""
+            prefix = next((each for each in ("sqlite:///", "file://") if value.startswith(each)), "")
             if prefix or "://" not in value:
                 anchored[name] = f"{prefix}{folder / value.removeprefix(prefix)}"
     return anchored
@@ -221,6 +240,8 @@ def _checked(name: str, value: Any, origin: str) -> Any:
     try:
         result = _PARSERS[kind](value)
     except (TypeError, ValueError) as error:
+        if name == "store_options":  # There are secrets in it.
+            raise ConfigError(f"store_options (from {origin}) takes {_WORDS[kind]}; it is not shown here") from None
         raise ConfigError(f"{name} is {value!r} (from {origin}), but takes {_WORDS[kind]}") from error
     choices = _CHOICES.get(name)
     if choices and result not in choices:
@@ -275,6 +296,13 @@ def _tags(value: Any) -> dict[str, str]:
     return {str(key): str(item) for key, item in value.items()}
 
 
+def _options(value: Any) -> dict[str, Any]:
+    table = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(table, dict) or not all(isinstance(name, str) for name in table):
+        raise TypeError
+    return dict(table)
+
+
 def _prices(value: Any) -> Prices:
     if isinstance(value, Prices):
         return value
@@ -290,6 +318,7 @@ _PARSERS: dict[str, Any] = {
     "float": _seconds,
     "int": _count,
     "dict": _tags,
+    "options": _options,
     "Prices": _prices,
 }
 _WORDS = {
@@ -298,6 +327,7 @@ _WORDS = {
     "float": f"a number from 0 to {_LARGEST:.0f}",
     "int": "a whole number that is not negative",
     "dict": "names and values: a=1,b=2 or a JSON object",
+    "options": "a JSON object of options of an fsspec file system",
     "Prices": f"a table of prices: {', '.join(f.name for f in fields(Prices))}",
 }
-_KINDS = {f.name: re.split(r"\W", str(f.type))[0] for f in fields(Settings)}
+_KINDS = {f.name: re.split(r"\W", str(f.type))[0] for f in fields(Settings)} | {"store_options": "options"}

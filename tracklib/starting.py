@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracklib import jobs
-from tracklib.errors import ConfigError, NotFound, StoreError
+from tracklib.errors import ConfigError, MissingDependency, NotFound, StoreError
 from tracklib.ranks import process_rank
 from tracklib.records import id_time, is_id, new_id
 from tracklib.run import Run, RunIdentity
-from tracklib.settings import Settings, load_settings, state_directory
+from tracklib.settings import Settings, defaults, load_settings, state_directory
 from tracklib.stores.base import default_uri, open_store
 from tracklib.values import checked_name
 
@@ -32,6 +32,7 @@ __all__ = [
     "next_run_id",
     "open_run",
     "parent_run_id",
+    "remote_spool",
     "resolve_spool",
     "resolve_store",
     "shared_settings",
@@ -40,9 +41,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger("tracklib")
-
-defaults: dict[str, Any] = {}
-"""What `init` set for this process."""
 
 
 def effective_settings(**arguments: Any) -> Settings:
@@ -65,7 +63,7 @@ def resolve_store(settings: Settings) -> Store:
     Raises:
         ConfigError: The URI cannot be meant.
     """
-    return open_store(settings.store or default_uri(working_directory()))
+    return open_store(settings.store or default_uri(working_directory()), settings.store_options)
 
 
 def store_uri(settings: Settings) -> str:
@@ -77,9 +75,19 @@ def store_uri(settings: Settings) -> str:
 
 def resolve_spool(settings: Settings, store: Store) -> Path:
     """Return the folder for journals: as set, beside a local store, else among the user's files; never on a network."""
+    if settings.spool or store.spool is None:
+        return remote_spool(settings)
+    return _mappable(store.spool)
+
+
+def remote_spool(settings: Settings) -> Path:
+    """Return the folder for journals of stores that have no place for them beside them."""
+    return _mappable(Path(settings.spool).absolute() if settings.spool else state_directory() / "spool")
+
+
+def _mappable(spool: Path) -> Path:
     from tracklib.stores.mounts import network_filesystem
 
-    spool = Path(settings.spool).absolute() if settings.spool else store.spool or state_directory() / "spool"
     if network_filesystem(spool):
         # A mapped page of a network file can raise SIGBUS, which nothing survives.
         return Path(tempfile.gettempdir()) / f"tracklib-spool-{os.getuid()}"
@@ -219,7 +227,7 @@ def _check(store: Store, settings: Settings) -> None:
         return
     try:
         store.check()
-    except StoreError as error:
+    except (StoreError, MissingDependency) as error:
         if settings.on_error != "spool":
             raise
         _log.warning("%s; the run goes on and its journal keeps everything", error)

@@ -20,8 +20,8 @@ def sync(
     """Ship every journal in the spool whose process is gone, each to its own store.
 
     Args:
-        store: Ship only what goes to this store, and look beside it.
-        spool: The folder to look in; by default the one that runs of the default store use.
+        store: Ship only what goes to this store, and look where its runs have their journals.
+        spool: The folder to look in; by default those that runs of the default store, and of stores elsewhere, use.
 
     Returns:
         What was done for each journal; `problem` says why one could not be shipped.
@@ -30,9 +30,12 @@ def sync(
         >>> tracklib.sync()
         []
     """
-    from tracklib.starting import effective_settings, resolve_spool, resolve_store
+    from tracklib.starting import effective_settings, remote_spool, resolve_spool, resolve_store
 
     settings = effective_settings(store=store, spool=spool)
     opened = resolve_store(settings)
-    folder = Path(spool) if spool else resolve_spool(settings, opened)
-    return recover(folder, open_store, store=opened.uri if store else None)
+    folders = [Path(spool) if spool else resolve_spool(settings, opened)]
+    if not (store or spool):
+        folders.append(remote_spool(settings))
+    uri = opened.uri if store else None
+    return [result for folder in dict.fromkeys(folders) for result in recover(folder, open_store, store=uri)]

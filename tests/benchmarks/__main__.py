@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import s3
 from .adapters import ADAPTERS, adapter_class
 from .cases import CASES, Case
 from .driver import Bench
@@ -45,6 +46,7 @@ def main() -> None:
         print("interrupted: the table holds what was measured so far", file=sys.stderr)
     finally:
         bench.clean()
+        s3.close()
     text = report.markdown()
     print(text)
     if options.write:
@@ -76,7 +78,8 @@ def _install(tools: Sequence[str]) -> dict[str, str]:
     for tool in tools:
         try:
             ENVIRONMENTS[adapter_class(tool).environment].ensure()
-        except EnvironmentFailedError as error:
+            adapter_class(tool).prepare()
+        except (EnvironmentFailedError, s3.S3ServerFailedError) as error:
             unusable[tool] = str(error)
     return unusable
 
@@ -92,8 +95,9 @@ def _measure(bench: Bench, case: Case, tools: Sequence[str], *, rep: int, unusab
 
     if rep and not case.repeats:
         return ()
+    tools = [tool for tool in tools if not case.tools or tool in case.tools]
     if case.together:
-        with ThreadPoolExecutor(len(tools)) as pool:
+        with ThreadPoolExecutor(max(1, len(tools))) as pool:
             return list(pool.map(take, tools))
     # Every other repeat runs backwards, so that no tool always follows the same neighbour.
     return [take(tool) for tool in (tools[::-1] if rep % 2 else tools)]

@@ -24,6 +24,7 @@ class Figure:
         key: Its name among the figures of its case.
         title: What it is; may name fields of the plan.
         goal: What tracklib must reach.
+        requests: Where requests were counted for it, what their figures are called before the dot.
         total: Whether it grows with the work done, so that it is extrapolated where a tool was stopped.
         ratio: Whether it says something how many times tracklib's it is: not where that may be nothing at all.
     """
@@ -32,6 +33,7 @@ class Figure:
     title: str
     unit: str
     goal: str = ""
+    requests: str = ""
     total: bool = False
     ratio: bool = True
 
@@ -42,6 +44,7 @@ class Case:
 
     Attributes:
         measure: Takes them once. With `done` below `asked` among them, totals are extrapolated.
+        tools: The only ones that are asked, in a table of their own; empty for all.
         stores: Whether it makes sense only where something is stored.
         repeats: Whether it is done in each repeat, or just once.
         together: Whether all tools do it at the same time, since no time is measured.
@@ -50,6 +53,7 @@ class Case:
     name: str
     figures: tuple[Figure, ...]
     measure: Callable[[driver.Bench, Site], dict[str, float]]
+    tools: tuple[str, ...] = ()
     stores: bool = False
     repeats: bool = True
     together: bool = False
@@ -75,6 +79,22 @@ def _loop_case(framework: str, title: str) -> Case:
     return Case(name=f"loop-{framework}", figures=figures, measure=measure)
 
 
+def _catalog_case(size: int, goals: tuple[str, str, str, str]) -> Case:
+    runs = f"{{plan.catalogs[{size}]:,}} runs in the store"
+    titles = (f"{runs}: a first look, without a snapshot", "… with a snapshot", "… again", "… again, one run more")
+    figures = [
+        Figure(key=f"{situation}_s", title=title, unit="s", goal=goal, requests=situation)
+        for situation, title, goal in zip(("first", "snapshot", "again", "more"), titles, goals, strict=True)
+    ]
+    return Case(
+        name=f"catalog-{size}",
+        figures=tuple(figures),
+        measure=partial(driver.measure_catalog, size=size),
+        tools=driver.OWN,
+        stores=True,
+    )
+
+
 CASES = {
     case.name: case
     for case in (
@@ -85,6 +105,7 @@ CASES = {
             name="paced",
             figures=(
                 Figure(key="median_us", title="paced call (200/s, 10 scalars), median", unit="µs"),
+                Figure(key="p99_us", title="paced call, p99", unit="µs"),
                 Figure(key="p999_us", title="paced call, p99.9", unit="µs", goal="≤ 200"),
             ),
             measure=driver.measure_paced,
@@ -148,6 +169,7 @@ CASES = {
             name="series",
             figures=(
                 Figure(key="ms", title="read {plan.points:,} points of a series", unit="ms", goal="≤ 50", total=True),
+                Figure(key="bytes", title="… bytes at rest per point", unit="B"),
             ),
             measure=driver.measure_series,
             stores=True,
@@ -183,5 +205,38 @@ CASES = {
         ),
         _loop_case("transformers", "HF Trainer"),
         _loop_case("lightning", "Lightning"),
+        Case(
+            name="slow",
+            figures=(
+                Figure(key="median_us", title="paced call, line of 50 kB/s and 200 ms: median", unit="µs"),
+                Figure(key="p99_us", title="… p99", unit="µs"),
+                Figure(key="p999_us", title="… p99.9", unit="µs", goal="≤ 200"),
+            ),
+            measure=driver.measure_slow,
+            tools=driver.OWN,
+        ),
+        Case(
+            name="network",
+            figures=(
+                Figure(key="bytes", title="bytes sent per scalar, 1,000 series at 1/s", unit="B"),
+                Figure(key="requests", title="… requests per hour", unit=""),
+            ),
+            measure=driver.measure_network,
+            tools=driver.OWN,
+            repeats=False,
+        ),
+        _catalog_case(0, ("", "", "", "")),
+        _catalog_case(1, ("", "", "", "")),
+        _catalog_case(2, ("", "≤ 1.5", "≤ 0.3, 10 requests", "")),
+        Case(
+            name="look",
+            figures=(
+                Figure(key="first_s", title="{plan.catalogs[2]:,} runs: `tracklib runs`, the first time", unit="s"),
+                Figure(key="again_s", title="… again", unit="s"),
+            ),
+            measure=driver.measure_look,
+            tools=driver.OWN,
+            stores=True,
+        ),
     )
 }

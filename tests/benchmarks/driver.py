@@ -6,9 +6,11 @@ import math
 import statistics
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .adapters.base import Adapter
+from . import s3
+from .adapters.base import Adapter, UnsupportedError
 from .environments import ENVIRONMENTS, EnvironmentFailedError
 from .plan import PACE_HZ
 from .processes import Site, ToolFailedError
@@ -18,12 +20,16 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 
+OWN = ("tracklib", "tracklib-file", "tracklib-s3")
+"""Our own tools: what they write is not capped."""
+
+
 class Bench:
     """The state of one run of the benchmarks: its plan, and data that repeats read again."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._prepared: dict[tuple[str, str], tuple[Site, int]] = {}
+        self._prepared: dict[str, tuple[Site, int]] = {}
 
     def take(self, case: Case, tool: str) -> dict[str, float]:
         """Measure a tool once, in a fresh folder.
@@ -41,11 +47,11 @@ class Bench:
 
     def prepared(self, site: Site, action: str, **options: int) -> tuple[Site, int]:
         """Return a place where `action` has written what is to be read, and how much was written."""
-        key = (site.tool, action)
+        key = "-".join(map(str, (site.tool, action, *options.values())))
         if key not in self._prepared:
-            place = Site(tool=site.tool, name=f"prepared-{action}")
+            place = Site(tool=site.tool, name=f"prepared-{key}")
             self._prepared[key] = place, 0  # Whatever happens, it is tried once.
-            figures = place.run(action, **options, cap_s=math.inf if site.tool == "tracklib" else self.plan.write_cap_s)
+            figures = place.run(action, **options, cap_s=math.inf if site.tool in OWN else self.plan.write_cap_s)
             self._prepared[key] = place, int(figures["done"])
         place, done = self._prepared[key]
         if not done:
@@ -93,6 +99,43 @@ def measure_written(bench: Bench, site: Site) -> dict[str, float]:
     return site.run("written", seconds=bench.plan.written_s)
 
 
+def measure_slow(bench: Bench, site: Site) -> dict[str, float]:
+    if site.tool != "tracklib-s3":
+        raise ToolFailedError("no network")
+    site.further = {"AWS_ENDPOINT_URL": s3.slow_line().endpoint_url}
+    return measure_paced(bench, site)
+
+
+def measure_network(bench: Bench, site: Site) -> dict[str, float]:
+    return site.run("network", shipments=bench.plan.shipments, steps=bench.plan.shipped_steps)
+
+
+def measure_catalog(bench: Bench, site: Site, *, size: int) -> dict[str, float]:
+    place, _ = bench.prepared(site, "write_runs", runs=bench.plan.catalogs[size])
+    return place.run("catalog")
+
+
+def measure_look(bench: Bench, site: Site) -> dict[str, float]:
+    place, _ = bench.prepared(site, "write_runs", runs=bench.plan.catalogs[-1])
+    place.further = {"TRACKLIB_CACHE": str(site.folder / "cache")}
+    try:
+        command = site.adapter.look(place.store)
+    except UnsupportedError as error:
+        raise ToolFailedError(str(error)) from error
+    return {"first_s": _command_s(place, command), "again_s": _command_s(place, command)}
+
+
+def _command_s(site: Site, command: list[str]) -> float:
+    before = time.perf_counter()
+    program = Path(site.python).with_name(command[0])
+    done = subprocess.run(
+        [program, *command[1:]], cwd=site.code, env=site.variables, check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise ToolFailedError(done.stderr.strip().splitlines()[-1])
+    return time.perf_counter() - before
+
+
 def measure_import_time(bench: Bench, site: Site) -> dict[str, float]:
     if not site.adapter.module:
         raise ToolFailedError("nothing to import")
@@ -130,7 +173,8 @@ def _make_repository(site: Site) -> None:
 
 def measure_series(bench: Bench, site: Site) -> dict[str, float]:
     place, points = bench.prepared(site, "write_series", points=bench.plan.points)
-    return place.run("read_series", points=points, asked=bench.plan.points)
+    figures = place.run("read_series", points=points, asked=bench.plan.points)
+    return figures | {"bytes": place.stored_bytes() / points}
 
 
 def measure_top(bench: Bench, site: Site) -> dict[str, float]:

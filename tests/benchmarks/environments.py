@@ -104,6 +104,7 @@ ENVIRONMENTS = {
     environment.name: environment
     for environment in (
         Environment(name="tracklib", distribution="tracklib-ml", checkout=True),
+        Environment(name="tracklib-s3", packages=("pyarrow", "s3fs"), distribution="tracklib-ml", checkout=True),
         Environment(name="trackio", packages=("trackio",), distribution="trackio"),
         Environment(name="wandb", packages=("wandb",), distribution="wandb"),
         Environment(name="mlflow", packages=("mlflow",), distribution="mlflow"),

@@ -18,7 +18,7 @@ from array import array
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .adapters.base import FinishedRun
+from .adapters.base import FinishedRun, UnsupportedError
 from .plan import PACE_HZ
 from .trainings import TRAININGS
 from .usage import usage_now
@@ -118,6 +118,35 @@ def written(adapter: Adapter, *, seconds: int) -> Figures:
     _sleep_until(begin + seconds)
     adapter.finish()
     return {"bytes": (usage_now().written_bytes - before.written_bytes) / (1000 * seconds)}
+
+
+def network(adapter: Adapter, *, shipments: int, steps: int) -> Figures:
+    """Log 1,000 series, and ship after so many steps: what a run at one step a second does, without its pauses."""
+    names, values = _names(1000), _values(1000 * shipments * steps)
+    adapter.load()
+    traffic = adapter.traffic()
+    if traffic is None:
+        raise UnsupportedError("no network")
+    log = adapter.start("r0", {"lr": 0.1})
+    time.sleep(_SETTLE_S)
+    adapter.flush()
+    traffic.clear()
+    for step in range(shipments * steps):
+        log(dict(zip(names, values[step * 1000 : step * 1000 + 1000], strict=True)), step=step)
+        if step % steps == steps - 1:
+            adapter.flush()
+    figures = {
+        "bytes": traffic.sent_bytes / len(values),
+        "requests": traffic.requests.total() * 3600 / (shipments * steps),
+    }
+    adapter.finish()
+    return figures
+
+
+def catalog(adapter: Adapter) -> Figures:
+    """Look at many runs, as somebody who never did, and again."""
+    adapter.load()
+    return adapter.catalog()
 
 
 def start(adapter: Adapter, *, name: str) -> Figures:

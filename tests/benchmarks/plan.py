@@ -27,6 +27,9 @@ class Plan:
         imports: How often an import is timed in each repeat.
         points: Length of the series that is read.
         runs: How many runs are searched.
+        catalogs: Of how many runs catalogs are made, three sizes.
+        shipments: How often a run with many series is shipped where its traffic is counted.
+        shipped_steps: Steps of 1,000 scalars in each shipment: the seconds that pass between two by default.
         many_steps: Steps of 10 scalars in each of the processes.
         processes: How many share a store.
         loops: Steps of a block, and pairs of blocks, by the framework that trains.
@@ -44,6 +47,9 @@ class Plan:
     imports: int = 5
     points: int = 1_000_000
     runs: int = 10_000
+    catalogs: tuple[int, int, int] = (100, 1_000, 10_000)
+    shipments: int = 60
+    shipped_steps: int = 10
     many_steps: int = 2_000
     processes: int = 8
     loops: tuple[tuple[str, tuple[int, int]], ...] = (("transformers", (200, 5)), ("lightning", (400, 3)))
@@ -74,6 +80,8 @@ QUICK = Plan(
     imports=1,
     points=50_000,
     runs=200,
+    catalogs=(20, 50, 200),
+    shipments=3,
     many_steps=100,
     processes=2,
     loops=(("transformers", (30, 1)), ("lightning", (50, 1))),

@@ -80,12 +80,14 @@ class Site:
 
     Attributes:
         environment: The name of the environment that the next process runs in.
+        further: Variables of the environment that the next process sees over the others.
     """
 
     def __init__(self, *, tool: str, name: str) -> None:
         self.tool = tool
         self.adapter = adapter_class(tool)
         self.environment = self.adapter.environment
+        self.further: dict[str, str] = {}
         self.folder = WORK / f"{name}-{tool}"
         self.store = self.folder / "store"
         self.code = self.folder / "code"
@@ -136,11 +138,11 @@ class Site:
     def variables(self) -> dict[str, str]:
         """What a child sees of the environment: nothing of ours but the path."""
         plain = {"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "LANG": "C.UTF-8"}
-        return plain | self.adapter.variables(self.store)
+        return plain | self.adapter.variables(self.store) | self.further
 
     def stored_bytes(self) -> int:
         """Return the sizes of the store's files, summed."""
-        return sum(path.lstat().st_size for path in self.store.rglob("*") if not path.is_dir())
+        return self.adapter.stored_bytes(self.store)
 
     def remove(self) -> None:
         """Delete the folder."""

@@ -52,12 +52,13 @@ class Report:
     def markdown(self) -> str:
         """Return the tables with what has to be known to read them."""
         notes: dict[str, int] = {}
-        parts = [self._head(), self._table("must reach", partial(self._cell, notes=notes))]
+        cell = partial(self._cell, notes=notes)
+        parts = [self._head(), *self._tables("must reach", cell)]
         if notes:
             parts.append("\n".join(f"{number}. {reason}" for reason, number in notes.items()))
         parts.append(self._tools())
         if self.plan.reps > 1:
-            parts += ["Lowest and highest of the repeats:", self._table("", self._range)]
+            parts += ["Lowest and highest of the repeats:", *self._tables("", self._range)]
         return "\n\n".join(parts) + "\n"
 
     def _head(self) -> str:
@@ -69,13 +70,26 @@ class Report:
             "`*`: stopped by the time cap, extrapolated from what was done."
         )
 
-    def _table(self, goal: str, cell: Callable[[Case, Figure, str], str]) -> str:
-        rows = [["what", "unit", *([goal] if goal else []), *self.tools]]
+    def _tables(self, goal: str, cell: Callable[[Case, Figure, str], str]) -> list[str]:
+        """Return a table for all tools, and one for each choice of tools that cases have made."""
+        taken = {sample.case for sample in self.samples}
+        by_tools: dict[tuple[str, ...], list[Case]] = {}
         for case in CASES.values():
-            if any(sample.case == case.name for sample in self.samples):
-                for figure in case.figures:
-                    head = [figure.title.format(plan=self.plan), figure.unit, *([figure.goal] if goal else [])]
-                    rows.append(head + [cell(case, figure, tool) for tool in self.tools])
+            if case.name in taken:
+                by_tools.setdefault(case.tools, []).append(case)
+        return [
+            self._table(goal, cell, cases, [tool for tool in self.tools if not tools or tool in tools])
+            for tools, cases in by_tools.items()
+        ]
+
+    def _table(
+        self, goal: str, cell: Callable[[Case, Figure, str], str], cases: Sequence[Case], tools: Sequence[str]
+    ) -> str:
+        rows = [["what", "unit", *([goal] if goal else []), *tools]]
+        for case in cases:
+            for figure in case.figures:
+                head = [figure.title.format(plan=self.plan), figure.unit, *([figure.goal] if goal else [])]
+                rows.append(head + [cell(case, figure, tool) for tool in tools])
         return _markdown(rows)
 
     def _cell(self, case: Case, figure: Figure, tool: str, *, notes: dict[str, int]) -> str:
@@ -87,10 +101,20 @@ class Report:
         if figure.ratio and values and reference and tool != _REFERENCE and statistics.median(reference) > 0:
             ratio = statistics.median(values) / statistics.median(reference)
             parts.append(f"({_number(ratio)}x)" if ratio >= 0.01 else "(< 0.01x)")
+        if figure.requests:
+            parts += self._requests(case, figure, tool)
         reason = self._reason(case, tool)
         if reason:
             parts.append(f"[{notes.setdefault(reason, len(notes) + 1)}]")
         return " ".join(parts)
+
+    def _requests(self, case: Case, figure: Figure, tool: str) -> list[str]:
+        """Return the counts of requests in brackets, if there were any."""
+        samples = [sample.figures for sample in self._of(case, tool) if sample.figures]
+        kinds = dict.fromkeys(key for figures in samples for key in figures if key.startswith(f"{figure.requests}."))
+        counts = {key: statistics.median_high(figures.get(key, 0) for figures in samples) for key in kinds}
+        told = ", ".join(f"{count:,.0f} {key.rpartition('.')[2]}" for key, count in counts.items())
+        return [f"({told})"] if told else []
 
     def _range(self, case: Case, figure: Figure, tool: str) -> str:
         values = self.values(case, figure, tool)

@@ -113,10 +113,14 @@ def _program() -> Callable[..., subprocess.CompletedProcess[bytes]]:
 
 @pytest.fixture(name="terminal")
 def _terminal() -> Callable[..., str]:
-    """Call the command line on a terminal of a width; return what stands on it, with colours only if asked for."""
+    """Call the command line on a terminal of a width; return what stands on it, with colours only if asked for.
 
-    def call(*words: str, columns: int, colours: bool = False) -> str:
+    What is to be typed is typed before.
+    """
+
+    def call(*words: str, columns: int, colours: bool = False, typed: str = "") -> str:
         ours, theirs = _pty(columns)
+        os.write(ours, typed.encode())
         code = "from tracklib.cli.main import main; main()"
         process = subprocess.Popen(
             [sys.executable, "-c", code, *words],

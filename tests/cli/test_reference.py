@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import Result
 
+import tracklib
 from tracklib.cli.main import cli
 
 Call = Callable[..., Result]
@@ -143,3 +144,25 @@ def test_keys_of_sync_and_doctor(call: Call, orphan: str) -> None:
     assert set(health["checks"][0]) == keys_of("a check")
     assert set(synced) == keys_of("`tracklib sync`")
     assert set(synced["journals"][0]) == keys_of("a journal")
+
+
+def test_keys_of_copies(call: Call, store: str) -> None:
+    """The keys of copied runs are those on the page."""
+    copied = told(call, "sync", "--from", store, "--to", "copy.db", "--run", "full")
+
+    assert set(copied) == keys_of("`tracklib sync --from … --to …`")
+    assert set(copied["runs"][0]) == keys_of("a copied run")
+
+
+@pytest.mark.usefixtures("bare")
+def test_keys_of_changes(call: Call) -> None:
+    """The keys of what changes and deletes runs are those on the page."""
+    with tracklib.start_run("digits", name="first"):
+        pass
+    edited, archived = told(call, "edit", "first", "--notes", "n"), told(call, "archive", "first")
+    deleted = told(call, "rm", "first", "--yes")
+
+    assert set(edited) == set(archived["runs"][0]) == keys_of("a listed run")
+    assert set(archived) == keys_of("`tracklib archive` and `tracklib restore`")
+    assert set(deleted) == keys_of("`tracklib rm`")
+    assert set(deleted["deleted"][0]) == keys_of("a deleted run")

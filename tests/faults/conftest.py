@@ -11,12 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 
 import tracklib
 from tracklib.recording.recovery import recover
 from tracklib.stores.base import open_store
+
+if TYPE_CHECKING:
+    from tests.servers.s3_server import S3Server
 
 PATIENCE_SECONDS = 120.0
 """For whatever must come to pass; a slow machine is no failure."""
@@ -25,7 +29,7 @@ PRELUDE = """
 import itertools, json, mmap, os, random, signal, subprocess, sys, threading, time
 import tracklib
 
-STORE = f"sqlite:///{os.getcwd()}/runs.db"
+STORE = os.environ.get("STORE", f"sqlite:///{os.getcwd()}/runs.db")
 QUIET = {"auto_log_git": False, "auto_log_env": False, "auto_log_console": False, "system_interval": 0}
 
 
@@ -157,10 +161,10 @@ def _start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
 class Records:
     """The store that the programs of a test write to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, uri: str = "", spool: Path | None = None) -> None:
         self.folder = folder
-        self.uri = f"sqlite:///{folder / 'runs.db'}"
-        self.spool = folder / "spool"
+        self.uri = uri or f"sqlite:///{folder / 'runs.db'}"
+        self.spool = spool or folder / "spool"
         self._opened: list[tracklib.StoredRun] = []
 
     def ids(self) -> list[str]:
@@ -200,6 +204,20 @@ class Records:
 def _records(tmp_path: Path) -> Iterator[Records]:
     """Return what reads back what the programs wrote."""
     records = Records(tmp_path)
+    yield records
+    records.close()
+
+
+@pytest.fixture(name="bucket_records")
+def _bucket_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3_server: S3Server, s3_prefix: str
+) -> Iterator[Records]:
+    """Have the programs of a test, and the test itself, write to a bucket of a real server; return what reads it."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STORE", f"s3://{s3_prefix}/team")
+    spool = Path(os.environ["XDG_STATE_HOME"]) / "tracklib" / "spool"
+    records = Records(tmp_path, uri=os.environ["STORE"], spool=spool)
     yield records
     records.close()
 

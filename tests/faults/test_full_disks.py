@@ -174,3 +174,53 @@ with open("ballast", "wb", buffering=0) as ballast:
     assert stuck.problem is not None
     assert "full" in stuck.problem
     assert (recovered.problem, recovered.points, recovered.closed) == (None, 20_000, True)
+
+
+def test_a_file_that_has_no_room_leaves_the_room_to_others(start: Start, small_disk: Path) -> None:
+    """It is lost as a whole, with one warning and a count; smaller ones are kept, and the training goes on."""
+    program = start(f"""
+os.makedirs("large")
+for name, size in (("a", 1_000_000), ("b", 9_000_000)):
+    with open(f"large/{{name}}", "wb") as file:
+        file.write(os.urandom(size))
+folder = os.getcwd()
+os.chdir({str(small_disk)!r})
+run = start(store="sqlite:///runs.db")
+free = os.statvfs(".").f_bavail
+run.log_artifact(f"{{folder}}/large")
+run.log_artifact(f"{{folder}}/large/b", "large")
+assert os.statvfs(".").f_bavail > free - 20
+run.log_artifact(f"{{folder}}/large/a")
+run.log({{"x": 0}}, 0)
+told[0] = run.finish()
+""")
+
+    assert program.wait() == 0, program.errors
+    assert program.told() == 1
+    assert program.errors.count("'large' could not be kept") == 1
+    (found,) = tracklib.list_runs(store=f"sqlite:///{small_disk}/runs.db")
+    assert [(artifact.name, artifact.size) for artifact in found.artifacts] == [("a", 1_000_000)]
+    assert len(found.read_artifact("a")["a"]) == 1_000_000
+    assert found.info.dropped == {"artifact": 2}
+    assert (found.series("x").steps.tolist(), list((small_disk / "spool").iterdir())) == ([0], [])
+    found._store.close()
+
+
+def test_bytes_whose_record_has_no_room_are_not_kept(start: Start, records: Any) -> None:
+    """Nobody could name them, and the room is needed; what another record names stays."""
+    program = start("""
+import resource
+run = start(mode="offline")
+run.log_text("text", "small")
+run.log_artifact(__file__, "program")
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
+for name in (__file__, "errors0.txt"):
+    run.log_artifact(name, "large", metadata={"larger than a segment": "x" * 2_000_000})
+told[0] = len(os.listdir(f"spool/{run.id}/0.blobs"))
+""")
+
+    assert program.wait() == 0, program.errors
+    assert program.told() == 2
+    run = records.run()
+    assert [len(run.read_artifact(artifact.name)) for artifact in run.artifacts] == [1, 1]
+    assert run.info.dropped == {"record": 2}

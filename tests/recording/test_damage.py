@@ -20,7 +20,7 @@ from tracklib.recording.format import CODE_SCHEMA, HEADER_SIZE, parse_tag
 from tracklib.recording.journal import Journal
 from tracklib.recording.recovery import Recovered, recover
 from tracklib.records import RecordKind, new_id
-from tracklib.stores.base import is_next, open_store
+from tracklib.stores.base import Store, is_next, open_store
 
 if TYPE_CHECKING:
     from tracklib.model import RunInfo
@@ -119,6 +119,8 @@ def _points_of(group: PointGroup) -> Iterator[Point]:
 
 class ListStore:
     """A store that keeps what it is given, and can do what a recovery needs."""
+
+    stretch_bytes = Store.stretch_bytes
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,66 @@ def test_a_blob_that_is_there_is_not_written_again(blobs: BlobFolder) -> None:
 
     assert blobs.path(checksum).stat().st_ino == before.st_ino
     assert len(files_in(blobs.folder)) == 1
+
+
+def test_a_file_is_taken_as_it_is(blobs: BlobFolder, tmp_path: Path) -> None:
+    """Where it lies on the same file system it costs no second copy, whoever could read it before."""
+    path = tmp_path / "spooled"
+    path.write_bytes(b"weights")
+    path.chmod(0o600)
+    before = path.stat()
+    checksum = hashlib.sha256(b"weights").hexdigest()
+    blobs.take(path, checksum)
+
+    assert blobs.path(checksum).stat().st_ino == before.st_ino
+    assert blobs.path(checksum).stat().st_mode & 0o777 == 0o644
+    assert files_in(tmp_path) == [blobs.path(checksum)]
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no second file system to be sure of")  # noqa: S108 - that one is meant
+def test_a_file_of_another_file_system_is_copied(blobs: BlobFolder, tmp_path: Path) -> None:
+    """Whoever has it deletes it."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        file.write(b"weights")
+        file.flush()
+        checksum = hashlib.sha256(b"weights").hexdigest()
+        blobs.take(Path(file.name), checksum)
+
+        assert Path(file.name).read_bytes() == b"weights"
+    assert files_in(tmp_path) == [blobs.path(checksum)]
+    assert blobs.path(checksum).read_bytes() == b"weights"
+
+
+def test_a_file_that_is_there_already_is_left_alone(blobs: BlobFolder, tmp_path: Path) -> None:
+    """It is not even looked at, so twice is once."""
+    checksum, _ = blobs.put(io.BytesIO(b"weights"))
+    (tmp_path / "spooled").write_bytes(b"weights")
+    blobs.take(tmp_path / "spooled", checksum)
+    blobs.take(tmp_path / "gone", checksum)
+
+    assert (tmp_path / "spooled").exists()
+    assert blobs.path(checksum).read_bytes() == b"weights"
+
+
+def test_a_damaged_file_is_not_taken(blobs: BlobFolder, tmp_path: Path) -> None:
+    """It stays where it is; one that is not there is missing."""
+    (tmp_path / "spooled").write_bytes(b"weighty")
+
+    with pytest.raises(CorruptData, match="spooled is damaged"):
+        blobs.take(tmp_path / "spooled", "a" * 64)
+    with pytest.raises(FileNotFoundError, match="gone"):
+        blobs.take(tmp_path / "gone", "a" * 64)
+    assert files_in(tmp_path) == [tmp_path / "spooled"]
+
+
+def test_a_file_that_cannot_be_taken_is_told(blobs: BlobFolder, tmp_path: Path) -> None:
+    """The same call may work later, so it stays."""
+    (tmp_path / "spooled").write_bytes(b"weights")
+    blobs.folder.parent.write_text("in the way")
+
+    with pytest.raises(StoreUnavailable, match="cannot be kept"):
+        blobs.take(tmp_path / "spooled", hashlib.sha256(b"weights").hexdigest())
+    assert (tmp_path / "spooled").read_bytes() == b"weights"
 
 
 def test_a_sound_blob_passes(blobs: BlobFolder) -> None:

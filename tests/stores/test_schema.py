@@ -19,7 +19,7 @@ from tracklib.stores import connection as connection_module
 from tracklib.stores import schema
 from tracklib.stores.base import RunQuery
 from tracklib.stores.sqlite import SqliteStore
-from tracklib.testing.batches import WriterScript, points
+from tracklib.testing.batches import WriterScript, points, ship
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -41,13 +41,13 @@ def _old_store(tmp_path: Path) -> tuple[Path, WriterScript]:
     return path, script
 
 
-def m002_mood(db: Database) -> None:
+def m003_mood(db: Database) -> None:
     """Stand for the next migration."""
     db.table("run").add_column("mood", str)
     db.execute("UPDATE run SET mood = 'calm'")
 
 
-def m002_broken(db: Database) -> None:
+def m003_broken(db: Database) -> None:
     """Stand for a migration that fails on the way."""
     db.table("run").add_column("mood", str)
     db.execute("UPDATE run SET no_such_column = 1")
@@ -122,14 +122,16 @@ def test_an_older_store_is_brought_up_to_date(
 ) -> None:
     """A later version adds what it needs when it opens the file, and everything in it stays."""
     path, script = old_store
-    released(monkeypatch, m002_mood)
+    released(monkeypatch, m003_mood)
     with SqliteStore(f"sqlite:///{path}") as store:
         script.ship(store, points({"loss": [3.0]}, steps=[2]))
         assert store.series(script.run, "loss").values.tolist() == [1.0, 2.0, 3.0]
 
     assert rows(path, "SELECT mood FROM run") == [("calm",)]
     assert rows(path, "PRAGMA user_version") == [(schema.VERSION,)]
-    assert rows(path, "SELECT name FROM _sqlite_migrations ORDER BY id") == [("m001_initial",), ("m002_mood",)]
+    marks = [name for (name,) in rows(path, "SELECT name FROM _sqlite_migrations ORDER BY id")]
+    assert marks == [migration.__name__ for migration in schema.MIGRATIONS]
+    assert marks[-1] == "m003_mood"
 
 
 def test_reading_brings_up_to_date_as_well(
@@ -137,7 +139,7 @@ def test_reading_brings_up_to_date_as_well(
 ) -> None:
     """An older store can be read without anything being written to it first, and a second time."""
     path, script = old_store
-    released(monkeypatch, m002_mood)
+    released(monkeypatch, m003_mood)
 
     for _ in range(2):
         with SqliteStore(f"sqlite:///{path}") as store:
@@ -151,7 +153,7 @@ def test_many_may_bring_up_to_date_at_once(
 ) -> None:
     """Of several that open an older store at the same moment, one migrates and the others wait."""
     path, script = old_store
-    released(monkeypatch, m002_mood)
+    released(monkeypatch, m003_mood)
 
     def read(_: int) -> list[str]:
         with SqliteStore(f"sqlite:///{path}") as store:
@@ -159,7 +161,7 @@ def test_many_may_bring_up_to_date_at_once(
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(read, range(8))) == [[script.run]] * 8
-    assert len(rows(path, "SELECT * FROM _sqlite_migrations")) == 2
+    assert len(rows(path, "SELECT * FROM _sqlite_migrations")) == len(schema.MIGRATIONS)
 
 
 def test_a_migration_that_fails_changes_nothing(
@@ -169,7 +171,7 @@ def test_a_migration_that_fails_changes_nothing(
     path, script = old_store
     before = rows(path, "SELECT sql FROM sqlite_master")
     with monkeypatch.context() as later:
-        released(later, m002_broken)
+        released(later, m003_broken)
         with pytest.raises(StoreError, match="no_such_column"):
             SqliteStore(f"sqlite:///{path}").runs(RunQuery())
 
@@ -177,6 +179,27 @@ def test_a_migration_that_fails_changes_nothing(
     assert rows(path, "PRAGMA user_version") == [(schema.VERSION,)]
     with SqliteStore(f"sqlite:///{path}") as store:
         assert store.series(script.run, "loss").values.tolist() == [1.0, 2.0]
+
+
+def test_a_store_of_the_first_version_gets_the_seconds_of_its_writers(tmp_path: Path) -> None:
+    """Only the total of a run was kept: its last main writer has it, and the total stays as more is added."""
+    path, first = tmp_path / "tracklib.db", WriterScript()
+    helper, second = first.joined_by("1", after_s=50.0), first.joined_by("0.second", after_s=20.0)
+    with SqliteStore(f"sqlite:///{path}") as store:
+        ship(store, [first.start(), first.end(duration=10.0), second.start(), helper.start(primary=False)])
+    connection = sqlite3.connect(path)
+    with connection:  # As the first version left it.
+        connection.execute("ALTER TABLE writer DROP COLUMN seconds")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name != 'm001_initial'")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+    with SqliteStore(f"sqlite:///{path}") as store:
+        assert store.run(first.run).duration == 10.0
+        assert rows(path, "SELECT writer, seconds FROM writer") == [("0", None), ("0.second", 10.0), ("1", None)]
+        ship(store, [second.end(duration=5.0), helper.end(duration=7.0)])
+        assert store.run(first.run).duration == 15.0
+    assert rows(path, "PRAGMA user_version") == [(schema.VERSION,)]
 
 
 # ---- what any SQL tool finds

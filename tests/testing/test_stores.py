@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import Phase, settings
 
-from tracklib.records import Batch, SeriesPoints, new_id
+from tracklib.records import Batch, RecordKind, SeriesPoints, new_id
 from tracklib.testing import entities
 from tracklib.testing.memory import MemoryStore
 from tracklib.testing.stores import StoreContract
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tracklib.model import Event, RunInfo, Summary
 
@@ -73,9 +73,28 @@ class ForgetsDiffs(MemoryStore):
         return replace(info, source=replace(info.source, diff=""))
 
 
+class ExportsNoTags(MemoryStore):
+    def export(self, run: str) -> Iterator[Batch]:
+        for batch in super().export(run):
+            records = tuple(record for record in batch.records if record.kind != RecordKind.TAGS)
+            yield replace(batch, records=records)
+
+
 class SortsEvents(MemoryStore):
     def events(self, run: str, kinds: Sequence[str] = ()) -> list[Event]:
         return sorted(super().events(run, kinds), key=lambda event: event.kind)
+
+
+class TakesEditsForLife(MemoryStore):
+    def run(self, run: str) -> RunInfo:
+        info = super().run(run)
+        return replace(info, heartbeat_at=max(writer.heartbeat_at for writer in info.writers))
+
+
+class DeletesBlobs(MemoryStore):
+    def delete_run(self, run: str) -> None:
+        super().delete_run(run)
+        self._all.blobs.clear()
 
 
 @pytest.mark.parametrize(
@@ -90,6 +109,8 @@ class SortsEvents(MemoryStore):
         (CountsNumbersOnly, "test_summaries_say_what_the_points_say", {"width": 1, "seed": 0}),
         (ForgetsDiffs, "test_every_field_of_the_source_is_kept", {}),
         (SortsEvents, "test_the_history_of_what_changes_is_kept", {}),
+        (TakesEditsForLife, "test_a_change_from_outside_is_no_sign_of_life", {}),
+        (DeletesBlobs, "test_blobs_stay", {}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -101,7 +122,9 @@ def test_a_fault_is_found(fault: type[MemoryStore], test: str, arguments: dict[s
         getattr(StoreContract(), test)(fault(f"reference://{new_id()}"), **arguments)
 
 
-@pytest.mark.parametrize("fault", [IgnoresGaps, LosesScattered, ShowsTheFirst, CountsNumbersOnly, SortsEvents])
+@pytest.mark.parametrize(
+    "fault", [IgnoresGaps, LosesScattered, ShowsTheFirst, CountsNumbersOnly, ExportsNoTags, SortsEvents]
+)
 def test_a_fault_is_found_by_chance(fault: type[MemoryStore]) -> None:
     """Random histories find a fault without being told where to look."""
 

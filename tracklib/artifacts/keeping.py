@@ -10,9 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklib.artifacts.references import FoundFiles, Reference, ReferenceWorker, is_url
-from tracklib.errors import StoreError, TracklibError
+from tracklib.errors import StoreError
 from tracklib.records import RecordKind, new_id
-from tracklib.stores.base import open_store
 from tracklib.values import as_step, checked_name, clean_text, jsonable
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from tracklib.artifacts.content import Content
     from tracklib.model import ArtifactFile
+    from tracklib.recording.journal import Journal
     from tracklib.recording.observer import Observer
 
 __all__ = ["KeepsFiles"]
@@ -28,8 +28,9 @@ __all__ = ["KeepsFiles"]
 class KeepsFiles:
     """Methods of a run that keep files, figures, tables, text and models as artifacts.
 
-    Each returns when the bytes are in the store's blobs, safe from later changes of the original. What is logged again
-    under a name is its next version, from 1.
+    Each returns when a copy of the bytes is in the spool, on this machine: safe from later changes of the original and
+    from the death of the process. A thread takes it to the store, as it does with whatever else is logged. What is
+    logged again under a name is its next version, from 1.
 
     Attributes:
         stored_bytes: Size of what was kept so far, what was there already included.
@@ -38,11 +39,12 @@ class KeepsFiles:
     id: str
     store: str
     stored_bytes: int = 0
+    _journal: Journal
     _observer: Observer
     _references: ReferenceWorker | None = None
     _versions: dict[str, Iterator[int]]
 
-    def _record(self, kind: str, data: dict[str, Any]) -> None:
+    def _record(self, kind: str, data: dict[str, Any]) -> bool:
         raise NotImplementedError("a run writes to its journal")
 
     def log_artifact(
@@ -56,6 +58,9 @@ class KeepsFiles:
         copy: bool = True,
     ) -> None:
         """Keep a copy of a file, or of a folder with all that is in it; or note where it is.
+
+        It returns when the copy is in the spool: the original may change then, or go. The store gets it in the
+        background, before it gets the record of the artifact.
 
         Args:
             path: Where it is. Without a copy it may be a URL as well, of which only the words are kept.
@@ -170,19 +175,45 @@ class KeepsFiles:
 
         files: list[ArtifactFile] = []
         try:
-            with open_store(self.store) as store:
+            if not self._journal.claim():
+                return
+            with self._journal.blobs.staging() as staging:
                 for path, file in content.opened():
-                    checksum, size = store.put_blob(file)
+                    checksum, size = staging.add(file)
                     files.append(ArtifactFile(path=path, size=size, checksum=checksum))
-        except (OSError, TracklibError) as error:
+                staging.publish(lambda: self._record_kept(content, label, files))
+        except OSError as error:
             self._observer.lost("artifact", f"the artifact {label.name!r}", error)
-            return
+
+    def _record_kept(self, content: Content, label: _Label, files: Sequence[ArtifactFile]) -> bool:
         self.stored_bytes += sum(file.size for file in files)
         kept = _Kept(new_id(), next(self._versions.setdefault(label.name, itertools.count(1))), content.path)
         metadata = {**jsonable(content.metadata), **label.metadata}
-        self._record_artifact(label._replace(metadata=metadata), kept, files)
+        return self._record_artifact(label._replace(metadata=metadata), kept, files)
 
-    def _record_artifact(self, label: _Label, kept: _Kept, files: Sequence[ArtifactFile]) -> None:
+    def keep_bytes(self, content: bytes, what: str) -> str | None:
+        """Keep bytes that a record is about to name, for what watches over a run.
+
+        Args:
+            what: What they are, in words.
+
+        Returns:
+            Their SHA-256 in hexadecimal; None where they cannot be kept.
+        """
+        import io
+
+        try:
+            if not self._journal.claim():
+                return None
+            with self._journal.blobs.staging() as staging:
+                checksum, _ = staging.add(io.BytesIO(content))
+                staging.publish(lambda: True)
+        except OSError as error:
+            self._observer.lost("artifact", what, error)
+            return None
+        return checksum
+
+    def _record_artifact(self, label: _Label, kept: _Kept, files: Sequence[ArtifactFile]) -> bool:
         from tracklib.artifacts.content import manifest_checksum
         from tracklib.model import Artifact
 
@@ -199,7 +230,7 @@ class KeepsFiles:
             step=label.step,
             files=tuple(files),
         )
-        self._record(RecordKind.ARTIFACT, {**jsonable(asdict(artifact)), "metadata": label.metadata})
+        return self._record(RecordKind.ARTIFACT, {**jsonable(asdict(artifact)), "metadata": label.metadata})
 
 
 class _Kept(NamedTuple):

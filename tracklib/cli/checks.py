@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracklib.cli.formats import size
 from tracklib.cli.reaching import safe_uri
-from tracklib.errors import ConfigError, NotFound, StoreError
+from tracklib.errors import ConfigError, MissingDependency, NotFound, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +103,18 @@ def _check_store(store: Store) -> Iterator[Check]:
         # Looking must not make the folder, as `store.check` would.
         above = _existing(folder)
         yield _writable("Store", above, f"not there yet: a first run makes it in {above}")
+        return
+    try:
+        if folder is None:
+            store.projects()  # As above: where there is none, `check` would make it.
+    except NotFound:
+        if store.uri.startswith("file://"):
+            yield _writable("Store", _existing(Path(store.uri.removeprefix("file://"))), "yes, once it is made")
+            yield Check(section="Store", name="runs", text="none yet: a first run makes the store", value=0)
+            return
+        # Whether one may write to a bucket, or whether there is one, is only known to who writes.
+    except (StoreError, MissingDependency) as error:
+        yield Check(section="Store", name="usable", state=BROKEN, text=str(error), value=False)
         return
     try:
         store.check()

@@ -13,9 +13,14 @@ COMMANDS = {
     "run": "tracklib.cli.run:run",
     "runs": "tracklib.cli.runs:runs",
     "show": "tracklib.cli.show:show",
+    "edit": "tracklib.cli.edit:edit",
+    "archive": "tracklib.cli.archive:archive",
+    "restore": "tracklib.cli.archive:restore",
+    "rm": "tracklib.cli.rm:rm",
     "projects": "tracklib.cli.projects:projects",
     "experiments": "tracklib.cli.experiments:experiments",
     "sync": "tracklib.cli.sync:sync",
+    "compact": "tracklib.cli.compact:compact",
     "doctor": "tracklib.cli.doctor:doctor",
 }
 """Where each command is, in the order of the help."""

@@ -12,9 +12,10 @@ from tracklib.errors import AmbiguousName, NotFound
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tracklib.reading import StoredRun
     from tracklib.stores.base import Store
 
-__all__ = ["Reached", "check_place", "home_of", "reach", "reach_existing", "safe_uri"]
+__all__ = ["Reached", "check_place", "found_runs", "home_of", "reach", "reach_existing", "safe_uri"]
 
 
 class Reached(NamedTuple):
@@ -56,6 +57,19 @@ def reach_existing(store: str | None) -> Store:
     if context:
         context.call_on_close(opened.close)
     return opened
+
+
+def found_runs(store: Store, words: Iterable[str]) -> list[StoredRun]:
+    """Return the runs that these words mean, each once.
+
+    Raises:
+        NotFound: One of them means none.
+        AmbiguousName: One of them means several.
+    """
+    from tracklib.reading import StoredRun, find_run, with_live_status
+
+    found = {info.id: info for info in (find_run(store, word) for word in words)}
+    return [StoredRun(store, with_live_status(info)) for info in found.values()]
 
 
 def check_place(store: Store, project: str | None, experiment: str | None) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Items = list[tuple[str, str | Text]]
 
-__all__ = ["print_after_metrics", "print_before_metrics"]
+__all__ = ["print_after_metrics", "print_before_metrics", "print_head"]
 
 
 def print_before_metrics(info: RunInfo) -> None:
@@ -61,6 +61,7 @@ def print_head(info: RunInfo) -> None:
     line(joined(styled(f"{info.project}/{info.experiment}  ", "dim"), styled(info.id)))
     line()
     by = f" by {info.created_by}" if info.created_by else ""
+    edited = max((writer.started_at for writer in info.writers if writer.is_edit), default=None)
     items: Items = [
         ("reason", info.reason),
         ("started", "" if info.start_time is None else when(info.start_time, full=True) + by),
@@ -68,6 +69,7 @@ def print_head(info: RunInfo) -> None:
         ("tags", list_of_tags(info.tags)),
         ("notes", info.notes),
         ("nested in", info.parent or ""),
+        ("edited", "" if edited is None else when(edited, full=True)),
         ("archived", "" if info.archived_at is None else when(info.archived_at, full=True)),
     ]
     pairs(_filled(items))
@@ -214,9 +216,10 @@ def _reference(artifact: Artifact) -> str:
 
 
 def _print_writers(info: RunInfo) -> None:
-    if len(info.writers) < 2:
+    writers = [writer for writer in info.writers if not writer.is_edit]
+    if len(writers) < 2:
         return
-    heading("Writers", f"{len(info.writers)} processes wrote to this run")
+    heading("Writers", f"{len(writers)} processes wrote to this run")
     columns = [
         Column(title="rank", right=True, rank=9),
         Column(title="writer", rank=7),
@@ -236,9 +239,9 @@ def _print_writers(info: RunInfo) -> None:
             when(writer.started_at),
             when(writer.heartbeat_at),
         ]
-        for writer in sorted(info.writers, key=lambda writer: (writer.rank, writer.started_at))
+        for writer in sorted(writers, key=lambda writer: (writer.rank, writer.started_at))
     ]
-    if len({writer.rank for writer in info.writers}) == 1:  # Of a job on one process, or of none.
+    if len({writer.rank for writer in writers}) == 1:  # Of a job on one process, or of none.
         columns, rows = columns[1:], [row[1:] for row in rows]
     table(columns, rows, indent=2)
 

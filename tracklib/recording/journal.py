@@ -31,6 +31,7 @@ from tracklib.recording.format import (
 )
 from tracklib.recording.hot_path import RESERVE, Schemas, bind_hot_path
 from tracklib.recording.segment import Segment, boot_id, create_segment
+from tracklib.recording.spooled import SpooledBlobs
 from tracklib.recording.wakeup import Wakeup
 from tracklib.records import RecordKind
 from tracklib.values import as_float, as_step, checked_names, json_text
@@ -80,6 +81,7 @@ class Journal:
             may be: then what it logs is written only after its return.
         last_step: `last_step()`: the highest step of `log` so far, that of earlier processes included; None before.
         dropped: How many points found no room so far.
+        blobs: The bytes that records name and that wait, like them, to be shipped.
         revive: Called when something is written after `abandon`: it must call `reopen` or `close`.
     """
 
@@ -177,6 +179,18 @@ class Journal:
         else:
             self._exclusively(self._write_record, body, 0 if last_words else RESERVE)
 
+    def claim(self) -> bool:
+        """Tell whether a record would be taken, and have it said if not; a forked child opens a journal of its own.
+
+        Raises:
+            OSError: A child has no room for that.
+        """
+        if self.closed or not self.segments:
+            self._exclusively(self._is_open)
+            if not self.segments and not self.closed:
+                raise OSError("the journal is just being opened, in the middle of another call")
+        return not self.closed
+
     def prepare(self) -> None:
         """Make the next segment ahead of need, so that the training thread need not."""
         if self.closed or not self.segments:
@@ -257,7 +271,7 @@ class Journal:
         names = tuple(numbers)
         layout = row_struct(len(names))
         schema = b"" if names in self.current.codes else _schema_record(names)
-        segment = self._with_room(len(schema) + layout.size, RESERVE)
+        segment = _with_room(self.current, len(schema) + layout.size + RESERVE)
         if segment is None:  # A segment that is begun now knows no schemas.
             schema = schema or _schema_record(names)
             segment = self._roll(len(schema) + layout.size)
@@ -299,15 +313,10 @@ class Journal:
             self._seal()
 
     def _write_body(self, body: bytes, reserve: int) -> None:
-        segment = self._with_room(len(body), reserve) or self._roll(len(body))
+        segment = _with_room(self.current, len(body) + reserve) or self._roll(len(body))
         if segment is None:
             raise self._full or OSError("no room for a record in the journal")
         segment.append(body)
-
-    def _with_room(self, size: int, reserve: int) -> Segment | None:
-        """Return the current segment if it has `size` bytes left above the reserve."""
-        segment = self.current
-        return segment if segment.committed + size + reserve <= segment.capacity else None
 
     def _roll(self, size: int) -> Segment | None:
         """Begin a segment with room for `size` bytes; None if there is no room on the disk."""
@@ -343,15 +352,11 @@ class Journal:
             store=self.store,
             created=self._clock(),
         )
-        for _ in range(_ATTEMPTS):
-            try:
-                return create_segment(self.directory, info, -(-capacity // 4096) * 4096)
-            except FileNotFoundError:  # There is no folder yet, or a recovery found it empty and removed it.
-                self.directory.mkdir(parents=True, exist_ok=True)
-        return create_segment(self.directory, info, -(-capacity // 4096) * 4096)
+        return _created(self.directory, info, -(-capacity // 4096) * 4096)
 
     def _begin(self) -> None:
         self._numbers = itertools.count()
+        self.blobs = SpooledBlobs(self.directory, self.writer)
         self._switch(self._create(self._segment_size))
 
     def _switch(self, segment: Segment) -> None:
@@ -393,6 +398,8 @@ class Journal:
         prepared, self._prepared = self._prepared, None
         if prepared is not None:
             prepared.delete()
+        if delete and self.segments:  # A child without a journal of its own must leave those of the parent.
+            self.blobs.clear()
         # The first one goes last: as long as it is there and locked, no other process takes the rest for orphans.
         for segment in reversed(self.segments):
             segment.delete() if delete else segment.close()
@@ -419,6 +426,21 @@ class Journal:
         """Have something said once the lock is free."""
         if text:
             self._deferred.append(partial(_log.warning, "%s", text))
+
+
+def _created(directory: Path, info: SegmentInfo, capacity: int) -> Segment:
+    """Create a segment, and its folder where need be."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return create_segment(directory, info, capacity)
+        except FileNotFoundError:  # There is no folder yet, or a recovery found it empty and removed it.
+            directory.mkdir(parents=True, exist_ok=True)
+    return create_segment(directory, info, capacity)
+
+
+def _with_room(segment: Segment, size: int) -> Segment | None:
+    """Return a segment if it has so many bytes left."""
+    return segment if segment.committed + size <= segment.capacity else None
 
 
 def _schema_record(names: tuple[str, ...]) -> bytes:

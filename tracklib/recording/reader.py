@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tracklib.recording.decode import Decoded, Decoder
 from tracklib.recording.format import HEADER_SIZE
 from tracklib.records import Batch, RecordKind
 
 if TYPE_CHECKING:
+    from tracklib.recording.spooled import SpooledBlobs
     from tracklib.stores.base import Store
-
-STRETCH_BYTES: Final = 1 << 19
-"""How much of a journal becomes one batch: it bounds the memory that shipping takes."""
 
 __all__ = ["ReadableSegment", "SegmentReader", "ship_stretch"]
 
@@ -83,15 +81,17 @@ def ship_stretch(  # noqa: PLR0913 - a batch is told by all of these
     position: int,
     after_gap: bool = False,
     last: bool = False,
+    blobs: SpooledBlobs | None = None,
 ) -> tuple[int, Decoded]:
     """Ship what a segment holds from `position` on; return the store's new position and what was read.
 
     Args:
         last: Whether an end record in it means that nothing will follow.
+        blobs: Where the bytes are that its records name; the store gets them first.
     """
     reader.seek(position)
     start = reader.position
-    decoded = reader.take(STRETCH_BYTES)
+    decoded = reader.take(store.stretch_bytes)
     if decoded.end == 0:
         return position, decoded
     batch = Batch(
@@ -106,4 +106,6 @@ def ship_stretch(  # noqa: PLR0913 - a batch is told by all of these
         after_gap=after_gap or start != position,
         final=last and any(record.kind == RecordKind.END for record in decoded.records),
     )
+    if blobs is not None:
+        blobs.bring(store, batch.records)
     return store.append(batch), decoded

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tracklib.errors import NotFound, StoreError, StoreUnavailable, StoreVersion, TracklibError
 from tracklib.recording.format import HEADER_SIZE
 from tracklib.recording.remains import Remains, lock_orphan, read_remains, segments_in, set_aside, sweep
+from tracklib.recording.spooled import SpooledBlobs
 from tracklib.records import Batch, Record, RecordKind, RunStatus
 
 if TYPE_CHECKING:
@@ -58,11 +59,13 @@ class _Tally:
     """What was found and done.
 
     Attributes:
+        blobs: The writer's blobs.
         seen: How far the journal could be read; 0 if there is nothing in it.
         ended: Whether the writer had ended before, by its journal or by the store.
         last_time: When its last record was written.
     """
 
+    blobs: SpooledBlobs
     points: int = 0
     records: int = 0
     seen: int = 0
@@ -165,12 +168,14 @@ class _Recovery:
     def _shipped(self, files: list[Remains], unreadable: list[Path], paths: list[Path]) -> Recovered:
         info = files[0].info
         try:
-            tally = self._ship(files)
+            tally = self._ship(files, paths[0].parent)
         except (TracklibError, OSError) as error:
             if isinstance(error, StoreUnavailable):  # Waiting once for a store that is away is enough.
                 self._away[info.store] = str(error)
             return Recovered(run=info.run, writer=info.writer, store=info.store, problem=str(error))
         damaged = [*unreadable, *(file.path for file in tally.damaged)]
+        if not damaged:  # What it says of the rest may still be found out.
+            tally.blobs.clear()
         # The first one goes last: as long as it is there and locked, no other process takes the rest for orphans.
         for path in reversed(paths):
             if path not in damaged:
@@ -184,15 +189,15 @@ class _Recovery:
             points=tally.points,
             records=tally.records,
             closed=not tally.ended,
-            set_aside=set_aside(damaged),
+            set_aside=(*set_aside(damaged), *map(str, tally.blobs.damaged)),
         )
 
-    def _ship(self, files: list[Remains]) -> _Tally:
+    def _ship(self, files: list[Remains], folder: Path) -> _Tally:
         info = files[0].info
         if info.store in self._away:
             raise StoreUnavailable(self._away[info.store])
         with self._open_store(info.store) as store:
-            tally = _Tally()
+            tally = _Tally(SpooledBlobs(folder, info.writer))
             position = _ship_files(store, files, tally)
             # A process that was killed before it wrote anything leaves no trace.
             tally.ended = tally.ended or not max(position, tally.seen) or _has_ended(store, info)
@@ -226,6 +231,7 @@ def _ship_files(store: Store, files: list[Remains], tally: _Tally) -> int:
                 position=max(position, file.base),
                 after_gap=file.base > position,
                 last=True,
+                blobs=tally.blobs,
             )
             tally.points += decoded.points
             tally.records += len(decoded.records)

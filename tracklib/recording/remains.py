@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Final
 from tracklib.errors import CorruptData
 from tracklib.recording.format import HEADER_SIZE, HeaderWords, SegmentInfo, parse_header, parse_words
 from tracklib.recording.segment import boot_id
+from tracklib.recording.spooled import STALE_SECONDS, sweep_blobs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Remains", "lock_orphan", "read_remains", "segments_in", "set_aside", "sweep"]
-
-STALE_SECONDS: Final = 3600.0
-"""A file that a process began to make so long ago was left by one that was killed."""
 
 MOST_DROPPED: Final = 1 << 53
 """A higher count of lost points is damage: nobody logs that many."""
@@ -152,4 +150,5 @@ def sweep(folder: Path) -> None:
         for path in folder.glob("*.tmp"):
             if path.stat().st_mtime < time.time() - STALE_SECONDS:
                 path.unlink()
+        sweep_blobs(folder)
         folder.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -23,11 +24,16 @@ __all__ = ["Shipper"]
 HEARTBEAT_SECONDS: Final = 15.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
 SHORTEST_PAUSE_SECONDS: Final = 0.01
+SYNC_SECONDS: Final = 1.0
+"""How often the journal is brought to the disk, however seldom it is shipped: a power cut takes no more than that."""
+PAUSE_PER_CPU_SECOND: Final = 20.0
+"""After a shipment that took a second of the processor there is a pause of so many: the training has the rest."""
 LONGEST_WAIT_SECONDS: Final = 1e6
 """Longer ones are no numbers that the system takes."""
 KEEP_BYTES: Final = 256 * 1024 * 1024
 """How much of a running run's journal is kept although the store has it, in case the store is lost."""
 
+_random = random.Random()  # noqa: S311 - no secret; that of the module belongs to the program, which may have seeded it
 _log = logging.getLogger("tracklib")
 
 
@@ -40,13 +46,13 @@ class Shipper:
     """
 
     def __init__(
-        self, journal: Journal, store: Callable[[], Store], *, interval_s: float, offline: bool = False
+        self, journal: Journal, store: Callable[[], Store], *, interval_s: float | None, offline: bool = False
     ) -> None:
         """Prepare the thread.
 
         Args:
             store: Opens the store; called in the thread, so that what a store imports costs the program no time.
-            interval_s: Seconds between shipments.
+            interval_s: Seconds between shipments; None leaves it to the store.
             offline: Ship nothing: `tracklib sync` will.
         """
         self.journal = journal
@@ -62,6 +68,9 @@ class Shipper:
         self._wanted = False
         self._shipped = threading.Condition()
         self._last_shipment = time.monotonic()
+        self._cpu_s = 0.0
+        # The first one comes soon in any case: it is what makes a run seen.
+        self._due_at = time.monotonic() + _limited(min(SYNC_SECONDS, self._interval()))
         self._thread = threading.Thread(target=self._work, name=f"tracklib-shipper-{journal.run}", daemon=True)
 
     def start(self) -> None:
@@ -77,7 +86,7 @@ class Shipper:
         # After a fork the thread is the parent's, and so is whoever holds the lock.
         if self._thread.is_alive() and not self._offline:
             self._wanted = True
-            self.journal.rolled.set()
+            self._hurry()
             with self._shipped:
                 self._shipped.wait_for(
                     lambda: self.position >= target or not self._thread.is_alive(), _limited(timeout_s)
@@ -91,31 +100,62 @@ class Shipper:
         thread goes on for as long as the process lives, and the journal stays for the next one.
         """
         self._closing = True
-        self.journal.rolled.set()
+        self._hurry()
         if not self.journal.interrupted():
             self._thread.join(_limited(timeout_s))
         return not self._thread.is_alive() and self.problem is None and not self._offline
+
+    def _hurry(self) -> None:
+        self._due_at = 0.0
+        self.journal.rolled.set()
 
     # ---- in the thread
 
     def _work(self) -> None:
         while True:
-            self.journal.rolled.wait(self._pause_s())
+            wait_s = min(self._due_at - time.monotonic(), SYNC_SECONDS)
+            self.journal.rolled.wait(max(wait_s, SHORTEST_PAUSE_SECONDS))
             # Only behind the end record nothing more can come: what came later would be deleted unseen.
             closing = self._closing and self.journal.closed
             self.journal.prepare()
             self._beat()
-            if self._attempt(closing=closing) and closing:
+            if not self._is_due(closing=closing):
+                with contextlib.suppress(OSError):  # The shipment does it again, and tells what is wrong.
+                    self._sync()
+                continue
+            began_s = self._busy_s()
+            done = self._attempt(closing=closing)
+            self._cpu_s = self._busy_s() - began_s
+            self._due_at = time.monotonic() + self._pause_s()
+            if done and closing:
                 break
         with self._shipped:
             self._shipped.notify_all()
 
+    def _busy_s(self) -> float:
+        """Return the seconds of the processor so far, but for those of files: hashing leaves Python to the training."""
+        return time.thread_time() - self.journal.blobs.cpu_s
+
+    def _is_due(self, *, closing: bool) -> bool:
+        if time.monotonic() >= self._due_at:
+            return True
+        if self._failures:
+            return False
+        # So much waits that one batch would not take it.
+        backlog = self._store is not None and self.journal.position - self.position > self._store.stretch_bytes
+        return closing or self._wanted or backlog
+
+    def _interval(self) -> float:
+        if self._interval_s is not None:
+            return self._interval_s
+        return self._store.flush_interval if self._store is not None else SYNC_SECONDS
+
     def _pause_s(self) -> float:
         if not self._failures:
-            return max(_limited(self._interval_s), SHORTEST_PAUSE_SECONDS)
+            return max(_limited(self._interval()), self._cpu_s * PAUSE_PER_CPU_SECOND, SHORTEST_PAUSE_SECONDS)
         longest = 1.0 if self._closing or self._wanted else LONGEST_PAUSE_SECONDS
-        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        return min(longest, self._interval_s + 0.25 * 2.0 ** min(self._failures, 10)) * jitter
+        jitter = _random.uniform(0.5, 1.0)
+        return min(longest, self._interval() + 0.25 * 2.0 ** min(self._failures, 10)) * jitter
 
     def _beat(self) -> None:
         """Show that the writer is alive when it has nothing else to say."""
@@ -181,6 +221,7 @@ class Shipper:
                 position=max(before, segment.base),
                 after_gap=segment.base > before,
                 last=last,
+                blobs=self.journal.blobs,
             )
             if self.position == before:
                 raise StoreError(f"{store!r} took nothing of {segment.path} from {before} on ({decoded.damaged=})")
@@ -206,6 +247,7 @@ class Shipper:
         return None
 
     def _sync(self) -> None:
+        self.journal.blobs.sync()
         for segment in list(self.journal.segments):
             segment.sync()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from tracklib.errors import ConfigError
+from tracklib.errors import ConfigError, CorruptData
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO, Self
 
@@ -26,12 +26,22 @@ if TYPE_CHECKING:
         Summary,
     )
 
-__all__ = ["SCHEMES", "RunQuery", "Store", "default_uri", "is_next", "open_store"]
+__all__ = ["OBJECTS", "SCHEMES", "Compacted", "RunQuery", "Store", "default_uri", "is_next", "open_store"]
+
+OBJECTS: Final = "tracklib.stores.objects:ObjectStore"
 
 SCHEMES: dict[str, str] = {
+    "file": OBJECTS,
+    "memory": OBJECTS,
+    "s3": OBJECTS,
     "sqlite": "tracklib.stores.sqlite:SqliteStore",
 }
-"""URI scheme to `module:Class`."""
+"""URI scheme to `module:Class`. Other file systems that fsspec knows are object stores as well."""
+
+_READ_ONLY: Final = frozenset(
+    {"data", "ftp", "generic", "git", "github", "http", "https", "jlab", "jupyter", "reference", "zip"}
+)
+"""What fsspec knows and no run can be written to. Web addresses are meant for servers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +73,21 @@ class RunQuery:
     offset: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """What was done to keep a store quick to read.
+
+    Attributes:
+        runs: How many runs the new snapshot holds; 0 where the store needs none.
+        merged: How many segments of points became part of larger ones.
+        deleted: How many objects were deleted that nobody needs any more.
+    """
+
+    runs: int = 0
+    merged: int = 0
+    deleted: int = 0
+
+
 class Store(ABC):
     """Where runs live. Writers append to it, readers ask it; nobody else knows how it keeps things.
 
@@ -85,6 +110,12 @@ class Store(ABC):
     """
 
     scheme: ClassVar[str]
+
+    flush_interval: ClassVar[float] = 1.0
+    """Seconds between shipments where nobody has said how many."""
+
+    stretch_bytes: ClassVar[int] = 1 << 19
+    """How much of a journal becomes one batch: few large ones where each costs much, many small ones to save memory."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -138,6 +169,40 @@ class Store(ABC):
     def put_blob(self, source: BinaryIO) -> tuple[str, int]:
         """Keep the bytes of `source`; return their SHA-256 in hexadecimal and their number. Twice is once."""
 
+    def keep_file(self, path: Path, checksum: str) -> None:
+        """Keep the bytes of the file of this SHA-256 in hexadecimal, which may be moved away. Twice is once.
+
+        A store that takes files faster than it takes bytes, or knows which it has, does so here.
+
+        Raises:
+            CorruptData: The file has another SHA-256.
+            FileNotFoundError: There is no such file.
+        """
+        with path.open("rb") as file:
+            actual, _ = self.put_blob(file)
+        if actual != checksum:
+            raise CorruptData(f"the file {path} is damaged: its content has SHA-256 {actual}, not {checksum}")
+
+    @abstractmethod
+    def delete_run(self, run: str) -> None:
+        """Delete a run with its points, records and artifacts. Blobs stay: other runs may have the same ones.
+
+        Whoever calls sees to it that nobody writes to the run any more.
+
+        Raises:
+            NotFound: There is no run of this id.
+        """
+
+    def compact(self, *, settled_s: float = 3600.0) -> Compacted:
+        """Do what keeps the store quick to read; many processes may do so at once, also while runs are written.
+
+        A store that keeps itself so does nothing.
+
+        Args:
+            settled_s: Points of runs that ended and were not heard of for so many seconds are put together.
+        """
+        return Compacted()
+
     # ---- reading
 
     @abstractmethod
@@ -187,6 +252,18 @@ class Store(ABC):
         """List the kept records of a run by arrival, those of these kinds only if any are named."""
 
     @abstractmethod
+    def export(self, run: str) -> Iterator[Batch]:
+        """Yield batches that make the same run in another store, which is then asked the same and answers the same.
+
+        Of each writer they follow on each other without a gap from 0 to where the store is in its journal. They are
+        the same ones each time as long as the run stands still, so that a copy that was broken off can go on.
+        Bytes of artifacts are not in them.
+
+        Raises:
+            NotFound: There is no run of this id.
+        """
+
+    @abstractmethod
     def open_blob(self, checksum: str) -> BinaryIO:
         """Open kept bytes for reading.
 
@@ -217,11 +294,14 @@ def default_uri(directory: Path) -> str:
     return f"file://{folder}" if network_filesystem(folder) else f"sqlite:///{folder / 'tracklib.db'}"
 
 
-def open_store(uri: str) -> Store:
+def open_store(uri: str, options: Mapping[str, Any] | None = None) -> Store:
     """Open the store that `uri` names, without touching it yet.
 
     Args:
-        uri: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or just a path that ends in `.db`.
+        uri: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or just a path that ends in `.db`; or
+            `file:///folder`, `s3://bucket/prefix`, or the same on any file system that fsspec knows.
+        options: What the file system is opened with; by default what the store was last opened with in this process,
+            or the setting `store_options`.
 
     Raises:
         ConfigError: The URI names no known kind of store, or cannot be meant.
@@ -233,10 +313,30 @@ def open_store(uri: str) -> Store:
     scheme, separator, _ = uri.partition("://")
     if not separator and uri.endswith((".db", ".sqlite", ".sqlite3")):
         scheme, uri = "sqlite", f"sqlite:///{uri}"
-    target = SCHEMES.get(scheme)
+    target = SCHEMES.get(scheme) or (OBJECTS if separator and _is_file_system(scheme) else None)
     if target is None:
         known = ", ".join(f"{name}://" for name in sorted(SCHEMES))
-        raise ConfigError(f"the store {uri!r} is of no known kind: give one of {known} or a path that ends in .db")
+        raise ConfigError(
+            f"the store {_without_secrets(uri)!r} is of no known kind: give one of {known} or another that fsspec "
+            "writes to, or a path that ends in .db"
+        )
     module, _, name = target.partition(":")
-    store: Store = getattr(importlib.import_module(module), name)(uri)
+    kind = getattr(importlib.import_module(module), name)
+    store: Store = kind(uri, options) if target == OBJECTS else kind(uri)
     return store
+
+
+def _is_file_system(scheme: str) -> bool:
+    """Tell whether fsspec knows a scheme as a file system that can be written to."""
+    if scheme in _READ_ONLY or "::" in scheme:
+        return False
+    try:
+        from fsspec.registry import known_implementations, registry
+    except ImportError:
+        return False
+    return scheme in known_implementations or scheme in registry
+
+
+def _without_secrets(uri: str) -> str:
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else uri

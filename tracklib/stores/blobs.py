@@ -72,6 +72,24 @@ class BlobFolder:
             raise StoreUnavailable(f"a file cannot be kept in {self.folder}: {error}") from error
         return checksum, size
 
+    def take(self, path: Path, checksum: str) -> None:
+        """Keep the file of this checksum. It is moved here where it lies on the same file system, and copied if not.
+
+        Raises:
+            CorruptData: It has another checksum.
+            FileNotFoundError: There is no such file.
+            StoreUnavailable: It cannot be kept.
+        """
+        target = self.path(checksum)
+        if target.exists():
+            return
+        actual = _moved(path, checksum, target)
+        if actual is None:
+            with path.open("rb") as source:
+                actual, _ = self.put(source)
+        if actual != checksum:
+            raise CorruptData(f"the file {path} is damaged: its content has SHA-256 {actual}, not {checksum}")
+
     def open(self, checksum: str) -> BinaryIO:
         """Open a blob for reading.
 
@@ -112,3 +130,20 @@ def _copy(source: BinaryIO, descriptor: int) -> tuple[str, int]:
         target.flush()
         os.fsync(target.fileno())
     return digest.hexdigest(), size
+
+
+def _moved(path: Path, checksum: str, target: Path) -> str | None:
+    """Move a file to its place if it has this checksum; return what it has, or None where it cannot be moved."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_dev != target.parent.stat().st_dev:
+            return None
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+            if actual == checksum:
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+                path.replace(target)
+    except OSError:  # It belongs to somebody else, say, or there is no such folder: copying does it, or says why not.
+        return None
+    return actual

@@ -23,6 +23,7 @@ from tracklib.model import (
     Source,
     SourceType,
     WriterInfo,
+    main_writers,
     new_id,
 )
 from tracklib.stores.fold import dump, ensure_project
@@ -59,7 +60,7 @@ def _rows(connection: sqlite3.Connection, sql: str, arguments: Sequence[Any] = (
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def _only_known(kind: type, data: dict[str, Any]) -> dict[str, Any]:
+def only_known(kind: type, data: dict[str, Any]) -> dict[str, Any]:
     """Leave out what a later version may have added."""
     known = {f.name for f in fields(kind)}
     return {name: value for name, value in data.items() if name in known}
@@ -75,7 +76,7 @@ def list_projects(connection: sqlite3.Connection, *, archived: bool | None) -> l
 
 
 def _project(row: dict[str, Any]) -> Project:
-    settings = _only_known(ProjectSettings, json.loads(row["settings"]))
+    settings = only_known(ProjectSettings, json.loads(row["settings"]))
     settings["primary_metrics"] = tuple(settings.get("primary_metrics", ()))
     return Project(**{**row, "tags": json.loads(row["tags"]), "settings": ProjectSettings(**settings)})
 
@@ -213,7 +214,7 @@ def read_runs(connection: sqlite3.Connection, keys: Sequence[int], *, whole: boo
 def _writer(row: dict[str, Any]) -> WriterInfo:
     row["status"] = RunStatus(row["status"])
     row["primary"] = bool(row["is_primary"])
-    return WriterInfo(**_only_known(WriterInfo, row))
+    return WriterInfo(**only_known(WriterInfo, row))
 
 
 def _run(connection: sqlite3.Connection, row: dict[str, Any], *, whole: bool) -> RunInfo:
@@ -227,7 +228,7 @@ def _run(connection: sqlite3.Connection, row: dict[str, Any], *, whole: bool) ->
             environment["packages"] = json.loads(_document(connection, packages))
     error = json.loads(row["error"])
     writers = tuple(row["writers"])
-    heartbeat = max((writer.heartbeat_at for writer in writers), default=None)
+    heartbeat = max((writer.heartbeat_at for writer in main_writers(writers)), default=None)
     duration = row["duration"]
     if row["end_time"] is None and heartbeat is not None:
         began = max((writer.started_at for writer in writers if writer.primary), default=heartbeat)
@@ -236,7 +237,7 @@ def _run(connection: sqlite3.Connection, row: dict[str, Any], *, whole: bool) ->
         "status": RunStatus(row["status"]),
         "params": restore(json.loads(row["params"])),
         "dropped": json.loads(row["dropped"]),
-        "resources": Resources(**_only_known(Resources, json.loads(row["resources"]))),
+        "resources": Resources(**only_known(Resources, json.loads(row["resources"]))),
         "error": RunError(**error) if error else None,
         "source": _source(source),
         "environment": _environment(environment),
@@ -253,7 +254,7 @@ def _document(connection: sqlite3.Connection, key: str) -> str:
 
 
 def _source(data: dict[str, Any]) -> Source:
-    data = _only_known(Source, data)
+    data = only_known(Source, data)
     if "source_type" in data:
         data["source_type"] = SourceType(data["source_type"])
     data["command_line"] = tuple(data.get("command_line") or ())
@@ -261,8 +262,8 @@ def _source(data: dict[str, Any]) -> Source:
 
 
 def _environment(data: dict[str, Any]) -> Environment:
-    data = _only_known(Environment, data)
-    data["gpus"] = tuple(Gpu(**_only_known(Gpu, gpu)) for gpu in data.get("gpus") or ())
+    data = only_known(Environment, data)
+    data["gpus"] = tuple(Gpu(**only_known(Gpu, gpu)) for gpu in data.get("gpus") or ())
     return Environment(**data)
 
 
@@ -283,7 +284,7 @@ def list_artifacts(connection: sqlite3.Connection, run: int, run_id: str) -> lis
     return [
         Artifact(
             **{
-                **_only_known(Artifact, row),
+                **only_known(Artifact, row),
                 "run": run_id,
                 "metadata": restore(json.loads(row["metadata"])),
                 "files": tuple(files.get(row["id"], ())),

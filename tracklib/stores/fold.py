@@ -31,6 +31,7 @@ _KEPT: Final = frozenset(
         RecordKind.NOTES,
         RecordKind.NAME,
         RecordKind.PLACE,
+        RecordKind.ARCHIVE,
     }
 )
 """Kinds that are also kept as events: output, and the history of what can change."""
@@ -196,13 +197,18 @@ def _start(connection: sqlite3.Connection, run: int, writer: int, record: Record
 def _end(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
     data = record.data
     status = RunStatus(data.get("status", RunStatus.COMPLETED))
-    connection.execute("UPDATE writer SET status = ? WHERE key = ?", (status, writer))
+    end = float(data.get("end_time") or record.time)
+    seconds = _seconds(connection, writer, end, data.get("duration"))
+    connection.execute(
+        "UPDATE writer SET status = ?, seconds = coalesce(seconds, 0) + ? WHERE key = ?", (status, seconds, writer)
+    )
     primary = connection.execute("SELECT is_primary FROM writer WHERE key = ?", (writer,)).fetchone()[0]
     if not primary:
         return
-    end = float(data.get("end_time") or record.time)
-    seconds = _seconds(connection, writer, end, data.get("duration"))
-    connection.execute("UPDATE run SET duration = coalesce(duration, 0) + ? WHERE key = ?", (seconds, run))
+    ran = connection.execute("SELECT seconds FROM writer WHERE run_key = ? AND is_primary AND seconds NOT NULL", (run,))
+    # The sum is the same in whatever order the ends were told.
+    total = math.fsum(row[0] for row in ran)
+    connection.execute("UPDATE run SET duration = ? WHERE key = ?", (total, run))
     if not _superseded(connection, run, writer):
         connection.execute(
             "UPDATE run SET status = ?, reason = ?, end_time = ?, error = ? WHERE key = ?",
@@ -214,7 +220,7 @@ def _superseded(connection: sqlite3.Connection, run: int, writer: int) -> bool:
     """Tell whether the run was resumed by another process since: then this one's news are old."""
     row = connection.execute(
         "SELECT 1 FROM writer WHERE run_key = ? AND is_primary"
-        " AND started_at > (SELECT started_at FROM writer WHERE key = ?)",
+        " AND (started_at, key) > (SELECT started_at, key FROM writer WHERE key = ?)",
         (run, writer),
     ).fetchone()
     return row is not None
@@ -222,7 +228,13 @@ def _superseded(connection: sqlite3.Connection, run: int, writer: int) -> bool:
 
 def _told(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> list[dict[str, Any]]:
     """Return what is to be applied for a record: its data, or all that was told of its kind, by time, if it is late."""
-    if not _superseded(connection, run, writer):
+    # What a single writer says comes in the order in which it was said, whatever its clock shows.
+    later = connection.execute(
+        "SELECT 1 FROM event WHERE run_key = ?1 AND kind = ?2 AND time > ?3"
+        " AND EXISTS (SELECT 1 FROM writer WHERE run_key = ?1 AND key != ?4) LIMIT 1",
+        (run, record.kind, record.time, writer),
+    ).fetchone()
+    if later is None:
         return [record.data]
     rows = connection.execute(
         "SELECT time, data FROM event WHERE run_key = ? AND kind = ? ORDER BY id", (run, record.kind)
@@ -302,6 +314,11 @@ def _place(connection: sqlite3.Connection, run: int, writer: int, record: Record
     told = _told(connection, run, writer, record)[-1]
     experiment = ensure_experiment(connection, told["project"], told["experiment"], record.time)
     connection.execute("UPDATE run SET experiment_id = ? WHERE key = ?", (experiment, run))
+
+
+def _archive(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
+    archived_at = _told(connection, run, writer, record)[-1]["archived_at"]
+    connection.execute("UPDATE run SET archived_at = ? WHERE key = ?", (archived_at, run))
 
 
 def _source(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:
@@ -402,6 +419,7 @@ _ACTIONS: Final[dict[str, Callable[[sqlite3.Connection, int, int, Record], None]
     RecordKind.NOTES: _notes,
     RecordKind.NAME: _name,
     RecordKind.PLACE: _place,
+    RecordKind.ARCHIVE: _archive,
     RecordKind.SOURCE: _source,
     RecordKind.ENVIRONMENT: _environment,
     RecordKind.RESOURCES: _resources,

@@ -32,7 +32,18 @@ if TYPE_CHECKING:
 
     from tracklib.records import Batch, PointGroup, ScatteredPoints
 
-__all__ = ["add_points", "latest_values", "read_series", "read_summaries", "seal", "series_ids"]
+__all__ = [
+    "add_points",
+    "check_series",
+    "latest_values",
+    "merged_points",
+    "put_sums",
+    "read_series",
+    "read_summaries",
+    "seal",
+    "series_ids",
+    "summary_rows",
+]
 
 DIRECT_ROWS: Final = 4096
 """A batch with a group of so many rows becomes chunks at once."""
@@ -188,10 +199,10 @@ def _catch_up(connection: sqlite3.Connection, writer: int, batch: int, columns: 
 
 def _summarise(connection: sqlite3.Connection, batches: Sequence[Sequence[ColumnGroup]], began: float) -> None:
     for groups in batches:
-        connection.executemany(_UPDATE, _summary_rows(groups, began))
+        connection.executemany(_UPDATE, summary_rows(groups, began))
 
 
-def _summary_rows(groups: Sequence[ColumnGroup], began: float) -> Iterable[tuple[Any, ...]]:
+def summary_rows(groups: Sequence[ColumnGroup], began: float) -> Iterable[tuple[Any, ...]]:
     """Return the arguments of `_UPDATE`, so ordered that of several points at the highest step the last one wins.
 
     Args:
@@ -237,6 +248,31 @@ def _of_scattered(group: ColumnGroup) -> Iterable[tuple[int, tuple[Any, ...]]]:
         yield place, (name, count, empty, total, *((None, None) if count == empty else (low, high)), *rest)
 
 
+def put_sums(connection: sqlite3.Connection, run: int, writers: Sequence[tuple[float, dict[str, list[Any]]]]) -> None:
+    """Replace the summaries of a run by those that its writers made themselves.
+
+    Args:
+        writers: When each began, in this order, and its sums by name: last, min, max, sum, count, how many are NaN,
+            first step, last step and time of last; numbers that are not finite may be texts.
+    """
+    rows: dict[str, list[Any]] = {}
+    for began, sums in writers:
+        for name, row in sums.items():
+            final, low, high, total, count, missing, first, last, time = map(_number, row)
+            folded = rows.setdefault(name, [run, name, None, None, None, 0.0, 0, 0, None, None, None, None])
+            _fold(folded, (None, count, missing, total, low, high, first, last, final, time, began))
+    connection.execute("DELETE FROM series WHERE run_key = ?", (run,))
+    columns = f"run_key, {_COLUMNS}"
+    connection.executemany(
+        f"INSERT INTO series ({columns}) VALUES ({', '.join('?' * 12)})",  # noqa: S608 - our own names
+        rows.values(),
+    )
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) else value
+
+
 def read_summaries(connection: sqlite3.Connection, runs: dict[int, str]) -> dict[str, dict[str, Summary]]:
     """Return summaries by run id and name for runs given as key to id; what is not summarised yet is folded in."""
     result: dict[str, dict[str, Summary]] = {run: {} for run in runs.values()}
@@ -251,7 +287,7 @@ def read_summaries(connection: sqlite3.Connection, runs: dict[int, str]) -> dict
             keys,
         ).fetchall()
         for data, began in pending:
-            for change in _summary_rows(decode_batch(data), began):
+            for change in summary_rows(decode_batch(data), began):
                 _fold(rows[change[0]], change)
     for row in rows.values():
         if row[6]:
@@ -327,16 +363,33 @@ def read_series(connection: sqlite3.Connection, run: int, name: str, *, every: b
     Raises:
         NotFound: The run has no such series.
     """
-    found = connection.execute("SELECT id FROM series WHERE run_key = ? AND name = ?", (run, name)).fetchone()
-    if found is None:
-        raise NotFound(f"the run has no metric {name!r}{_nearest(connection, run, name)}")
+    series = check_series(connection, run, name)
     parts: list[SeriesPoints] = []
     writers = connection.execute("SELECT key FROM writer WHERE run_key = ? ORDER BY started_at, key", (run,)).fetchall()
     for (writer,) in writers:
-        parts += [_sealed(connection, found[0], writer), *_recent(connection, found[0], writer)]
-    parts = [points for points in parts if len(points.steps)] or [_room(0)]
+        parts += [_sealed(connection, series, writer), *_recent(connection, series, writer)]
+    return merged_points([points for points in parts if len(points.steps)], every=every)
+
+
+def check_series(connection: sqlite3.Connection, run: int, name: str) -> int:
+    """Return the id of a series.
+
+    Raises:
+        NotFound: The run has no such series; the message suggests near names.
+    """
+    found = connection.execute("SELECT id FROM series WHERE run_key = ? AND name = ?", (run, name)).fetchone()
+    if found is None:
+        raise NotFound(f"the run has no metric {name!r}{_nearest(connection, run, name)}")
+    return int(found[0])
+
+
+def merged_points(parts: Sequence[SeriesPoints], *, every: bool) -> SeriesPoints:
+    """Return points by step that are given in the order of their arrival; see `read_series`."""
+    parts = parts or [_room(0)]
     whole = parts[0] if len(parts) == 1 else SeriesPoints(*map(np.concatenate, zip(*parts, strict=True)))
-    return _by_step(whole, every=every)
+    steps, times, values = _by_step(whole, every=every)
+    # Readers may do with them what they like.
+    return SeriesPoints(*(np.require(column, requirements="W") for column in (steps, times, values)))  # type: ignore[arg-type] # zip of three types
 
 
 def _room(count: int) -> SeriesPoints:

@@ -241,7 +241,17 @@ def _point_tables(db: Database) -> None:
     db.table("chunk").create_index(["series_id", "axis_id"])
 
 
-MIGRATIONS: Final[tuple[Callable[[Database], None], ...]] = (m001_initial,)
+def m002_writer_seconds(db: Database) -> None:
+    """Keep for each writer how long it ran. Of older runs only the total is known: the last main writer has it."""
+    db.table("writer").add_column("seconds", float)
+    db.execute(
+        "UPDATE writer SET seconds = (SELECT duration FROM run WHERE run.key = run_key) WHERE is_primary AND NOT EXISTS"
+        " (SELECT 1 FROM writer AS other WHERE other.run_key = writer.run_key AND other.is_primary"
+        " AND (other.started_at, other.key) > (writer.started_at, writer.key))"
+    )
+
+
+MIGRATIONS: Final[tuple[Callable[[Database], None], ...]] = (m001_initial, m002_writer_seconds)
 VERSION: Final = len(MIGRATIONS)
 
 SCHEMA_FILE: Final = Path(__file__).with_name("schema.sql")

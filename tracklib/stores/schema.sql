@@ -110,7 +110,7 @@ CREATE TABLE "writer" (
    "heartbeat_at" REAL,
    "is_primary" INTEGER,
    "dropped" TEXT
-);
+, "seconds" REAL);
 
 CREATE UNIQUE INDEX "idx_writer_run_key_writer"
     ON "writer" ("run_key", "writer");
@@ -232,4 +232,6 @@ CREATE TABLE "chunk" (
 CREATE INDEX "idx_chunk_series_id_axis_id"
     ON "chunk" ("series_id", "axis_id");
 
-INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm001_initial', datetime('now'))
+INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm001_initial', datetime('now'));
+
+INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm002_writer_seconds', datetime('now'))

@@ -14,7 +14,7 @@ from tracklib.stores.connection import SqliteFile
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from tracklib.model import Artifact, Batch, Event, Experiment, Project, RunInfo, SeriesPoints, Summary
@@ -94,6 +94,9 @@ class SqliteStore(Store):
             if not is_next(batch, position):
                 return position
             run, writer, _ = found or add_writer(connection, batch)
+            if not found:
+                # The keys of a run that was deleted are given out again.
+                self._series.pop(run, None)
             known = self._series.setdefault(run, {})
             points.series_ids(connection, run, batch.names, known)
             for record in batch.records:
@@ -123,6 +126,20 @@ class SqliteStore(Store):
 
     def put_blob(self, source: BinaryIO) -> tuple[str, int]:  # noqa: D102
         return self.blobs.put(source)
+
+    def keep_file(self, path: Path, checksum: str) -> None:  # noqa: D102
+        self.blobs.take(path, checksum)
+
+    def delete_run(self, run: str) -> None:  # noqa: D102
+        from tracklib.stores.deletion import remove_run
+
+        with self._file.reading() as connection:  # Where there is no file yet, none is made.
+            _key(connection, run)
+        with self._file.writing() as connection:
+            key = _key(connection, run)
+            remove_run(connection, key)
+        self._series.pop(key, None)
+        self._file.checkpoint()
 
     # ---- reading
 
@@ -174,6 +191,14 @@ class SqliteStore(Store):
 
         with self._file.reading() as connection:
             return catalog.list_events(connection, _key(connection, run), kinds)
+
+    def export(self, run: str) -> Iterator[Batch]:  # noqa: D102
+        from tracklib.stores.exporting import export_run
+
+        with self._file.reading() as connection:
+            _key(connection, run)
+        # Through a connection of its own: others use this instance while the batches are being taken.
+        return export_run(SqliteFile(self.path), run)
 
     def open_blob(self, checksum: str) -> BinaryIO:  # noqa: D102
         return self.blobs.open(checksum)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tracklib.errors import NotFound
+from tracklib.errors import CorruptData, NotFound
 from tracklib.model import Artifact
 from tracklib.records import RecordKind, new_id
 from tracklib.testing.batches import EPOCH, WriterScript, ship
@@ -18,6 +18,8 @@ from tracklib.testing.entities import ARTIFACT, as_data
 from tracklib.testing.harness import StoreHarness
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tracklib.stores.base import Store
 
 __all__ = ["ArtifactContract"]
@@ -47,7 +49,7 @@ class _Dripping(io.BytesIO):
 
 
 class ArtifactContract(StoreHarness):
-    """What `Store.artifacts`, `Store.put_blob` and `Store.open_blob` promise."""
+    """What `Store.artifacts`, `Store.put_blob`, `Store.keep_file` and `Store.open_blob` promise."""
 
     def test_every_field_of_an_artifact_is_kept(self, store: Store) -> None:
         """An artifact comes back whole, with its files."""
@@ -133,6 +135,33 @@ class ArtifactContract(StoreHarness):
 
         assert (checksum, size) == (hashlib.sha256(b"0123456789").hexdigest(), 10)
         assert store.put_blob(rest)[0] == hashlib.sha256(b"and kept").hexdigest()
+
+    @_CONTENTS
+    def test_a_file_is_kept_by_its_checksum(self, store: Store, tmp_path: Path, content: bytes) -> None:
+        """A file may be handed over, and is readable when the call has returned; a second time is harmless."""
+        checksum = hashlib.sha256(content).hexdigest()
+        for name in ("first", "second"):
+            (tmp_path / name).write_bytes(content)
+            store.keep_file(tmp_path / name, checksum)
+
+            with store.open_blob(checksum) as file:
+                assert file.read() == content
+
+    def test_a_file_of_another_checksum_is_refused(self, store: Store, tmp_path: Path) -> None:
+        """A damaged file is not kept under the checksum that it had, and stays where it is."""
+        checksum = hashlib.sha256(b"as it was").hexdigest()
+        (tmp_path / "damaged").write_bytes(b"as it is")
+
+        with pytest.raises(CorruptData, match="damaged"):
+            store.keep_file(tmp_path / "damaged", checksum)
+        with pytest.raises(NotFound):
+            store.open_blob(checksum)
+        assert (tmp_path / "damaged").read_bytes() == b"as it is"
+
+    def test_a_file_that_is_not_there_is_missing(self, store: Store, tmp_path: Path) -> None:
+        """Whoever hands it over learns that somebody else has taken it."""
+        with pytest.raises(FileNotFoundError):
+            store.keep_file(tmp_path / "gone", "a" * 64)
 
     def test_kept_bytes_can_be_read_in_parts(self, store: Store) -> None:
         """Kept bytes are a file: read piece by piece, by several readers at once."""

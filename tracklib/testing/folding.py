@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunLog"]
 
-_CHANGING = {RecordKind.PARAMS, RecordKind.TAGS, RecordKind.NOTES, RecordKind.NAME, RecordKind.PLACE}
+_CHANGING = {RecordKind.PARAMS, RecordKind.TAGS, RecordKind.NOTES, RecordKind.NAME, RecordKind.ARCHIVE}
 _TABULAR = {
     *(RecordKind.START, RecordKind.END, RecordKind.SOURCE, RecordKind.ENVIRONMENT, RecordKind.RESOURCES),
     *(RecordKind.ARTIFACT, RecordKind.DROPPED, RecordKind.HEARTBEAT),
@@ -77,7 +77,9 @@ class RunLog:
         start = self.first_start
         began = min([start.time, *(r.time for w, r in self._records(RecordKind.START) if r.data.get("primary", True))])
         writers = tuple(self._writers())
-        heartbeat = max(writer.heartbeat_at for writer in writers)
+        # Of what has no main process yet, helpers are all that was heard; a change from outside is no sign of life.
+        heard = [w for w in writers if w.primary] or [w for w in writers if not w.writer.startswith("edit.")]
+        heartbeat = max((writer.heartbeat_at for writer in heard), default=None)
         info = RunInfo(
             id=self.id,
             project="",
@@ -211,6 +213,8 @@ def _changed(info: RunInfo, records: list[Record]) -> RunInfo:
             info = replace(info, notes=record.data["text"])
         elif record.kind == RecordKind.NAME:
             info = replace(info, name=record.data["name"])
+        elif record.kind == RecordKind.ARCHIVE:
+            info = replace(info, archived_at=record.data["archived_at"])
     return replace(info, params=_unmarked(params), tags=tags)
 
 

@@ -18,7 +18,7 @@ class HistoryContract(StoreHarness):
     """What `Store.events` promises."""
 
     def test_the_history_of_what_changes_is_kept(self, store: Store) -> None:
-        """Params, tags, notes, names and places are kept as told, each with its time and writer, by arrival."""
+        """Params, tags, notes, names, places and archiving are kept as told, each with time and writer, by arrival."""
         script = WriterScript()
         ship(store, [script.start()])
         told: list[tuple[str, dict[str, Any]]] = [
@@ -27,6 +27,8 @@ class HistoryContract(StoreHarness):
             (RecordKind.NOTES, {"text": "ünïcode\n"}),
             (RecordKind.NAME, {"name": "new"}),
             (RecordKind.PLACE, {"project": "other", "experiment": "moved"}),
+            (RecordKind.ARCHIVE, {"archived_at": EPOCH}),
+            (RecordKind.ARCHIVE, {"archived_at": None}),
             (RecordKind.PARAMS, {"params": {"a": {"b": 2}}}),
         ]
         for kind, data in told:

@@ -20,7 +20,7 @@ from tracklib.testing.folding import RunLog
 from tracklib.testing.summaries import summary_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -125,6 +125,11 @@ class MemoryStore(Store):
         self._all.blobs[checksum] = content
         return checksum, len(content)
 
+    def delete_run(self, run: str) -> None:  # noqa: D102
+        with self._all.lock:
+            self._log(run)
+            del self._all.runs[run], self._all.places[run]
+
     # ---- reading
 
     def projects(self, *, archived: bool | None = False) -> list[Project]:  # noqa: D102
@@ -197,6 +202,11 @@ class MemoryStore(Store):
         with self._all.lock:
             return deepcopy([event for event in self._log(run).events() if not kinds or event.kind in kinds])
 
+    def export(self, run: str) -> Iterator[Batch]:  # noqa: D102
+        with self._all.lock:
+            batches = deepcopy(self._log(run).batches)
+        return _without_gaps(batches)
+
     def open_blob(self, checksum: str) -> BinaryIO:  # noqa: D102
         if checksum not in self._all.blobs:
             raise NotFound(f"there is no blob {checksum!r}")
@@ -206,6 +216,14 @@ class MemoryStore(Store):
         if run not in self._all.runs:
             raise NotFound(f"the store has no run {run!r}")
         return self._all.runs[run]
+
+
+def _without_gaps(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches so that each begins where the one before of its writer ended: what is lost is lost."""
+    positions: dict[str, int] = {}
+    for batch in batches:
+        yield replace(batch, start=positions.get(batch.writer, 0), after_gap=False)
+        positions[batch.writer] = batch.end
 
 
 def _is_wanted(archived_at: float | None, archived: bool | None) -> bool:

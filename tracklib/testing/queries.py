@@ -128,6 +128,20 @@ class QueryContract(StoreHarness):
 
         assert [_listed(store, archived=archived) for archived in (False, None, True)] == [[run], [run], []]
 
+    def test_archived_runs_are_listed_on_request(self, store: Store) -> None:
+        """They are left out, listed alone or with the others, as is asked for; the other conditions hold as well."""
+        kept = _run(store, 0)
+        script = WriterScript(run=new_id(EPOCH + 1), clock=EPOCH + 1, name="old")
+        ship(store, [script.start(script.record(RecordKind.ARCHIVE, archived_at=EPOCH + 1))])
+
+        assert [_listed(store, archived=archived) for archived in (False, None, True)] == [
+            [kept],
+            [script.run, kept],
+            [script.run],
+        ]
+        assert _listed(store, name="old") == []
+        assert _listed(store, name="old", archived=None) == _listed(store, ids=(script.run,), archived=True)
+
     def test_conditions_add_up(self, store: Store) -> None:
         """A run must meet every condition."""
         parent = _run(store, 0)

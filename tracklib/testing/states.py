@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from tracklib.model import Experiment, Project
+from tracklib.model import EDIT_PREFIX, Experiment, Project
 from tracklib.records import RecordKind, new_id
 from tracklib.stores.base import RunQuery, Store
 from tracklib.testing.batches import EPOCH, WriterScript, logged
+from tracklib.testing.export import assert_exported
 from tracklib.testing.harness import StoreHarness
 from tracklib.testing.memory import MemoryStore
 from tracklib.testing.summaries import same_summary
@@ -63,6 +64,7 @@ def _records(draw: st.DrawFn) -> list[tuple[str, dict[str, Any]]]:
         RecordKind.TAGS: st.fixed_dictionaries({"tags": st.dictionaries(_texts, st.none() | _texts, max_size=3)}),
         RecordKind.NOTES: st.fixed_dictionaries({"text": _texts}),
         RecordKind.NAME: st.fixed_dictionaries({"name": st.text("ab", min_size=1, max_size=3)}),
+        RecordKind.ARCHIVE: st.fixed_dictionaries({"archived_at": st.none() | st.just(EPOCH)}),
         RecordKind.MESSAGE: st.fixed_dictionaries({"level": st.just("info"), "text": _texts}),
         RecordKind.DROPPED: st.fixed_dictionaries({"counts": st.dictionaries(_texts, st.integers(0, 9), max_size=2)}),
         RecordKind.HEARTBEAT: st.just({}),
@@ -176,6 +178,15 @@ class _Histories(RuleBasedStateMachine):
         place = {"project": self.prefix + project, "experiment": experiment}
         self.both(script.batch(script.record(RecordKind.PLACE, **place)))
 
+    @rule(script=scripts, records=_records(), late=st.booleans())
+    def edit(self, script: WriterScript, records: Any, *, late: bool) -> None:
+        """Somebody changes what a run says of itself; a late change is older than what was told last."""
+        other = self.now(script.joined_by(f"{EDIT_PREFIX}{new_id()}"))
+        other.clock -= 15.0 if late else 0.0
+        self.joined.add(script.run)
+        end = other.record(RecordKind.END, status="completed")
+        self.both(other.start(*self.told(other, records), end, primary=False, final=True))
+
     @rule(data=st.data())
     def append_again(self, data: st.DataObject) -> None:
         """A batch arrives that was shipped before, or overlaps with one, or comes too early."""
@@ -221,12 +232,20 @@ class _Histories(RuleBasedStateMachine):
                 pair = (store.series(run, name, every=every) for store in (self.store, self.reference))
                 for mine, theirs in zip(*pair, strict=True):
                     assert mine.tobytes() == theirs.tobytes()
+        assert_exported(self.store, run)
 
-    @rule(order=st.sampled_from(["created", "loss", "layer/3"]), descending=st.booleans(), limit=st.none() | st.just(2))
-    def list(self, order: str, limit: int | None, *, descending: bool) -> None:
+    @rule(
+        order=st.sampled_from(["created", "loss", "layer/3"]),
+        descending=st.booleans(),
+        limit=st.none() | st.just(2),
+        archived=st.sampled_from([False, None, True]),
+    )
+    def list(self, order: str, limit: int | None, *, descending: bool, archived: bool | None) -> None:
         """Somebody lists runs and what they are gathered under."""
         for project in "ab":
-            query = RunQuery(project=self.prefix + project, order_by=order, descending=descending, limit=limit)
+            query = RunQuery(
+                project=self.prefix + project, archived=archived, order_by=order, descending=descending, limit=limit
+            )
             found, wanted = (store.runs(query) for store in (self.store, self.reference))
             assert [info.id for info in found] == [info.id for info in wanted]
         for name in "abc":

@@ -1,9 +1,9 @@
 """One suite for all stores: whoever writes a store proves it by passing `StoreContract`.
 
 The modules beside this one hold its parts: `appends`, `points`, `summaries`, `runs`, `resumption`, `queries`,
-`catalog`, `artifacts`, `history`, `sharing` and `states`. `harness` says what a store's tests must give, `batches`
-makes what a shipper would ship, `entities` has one of each entity with every field set, and `memory` the store that
-others are compared to.
+`catalog`, `artifacts`, `history`, `edits`, `deletion`, `export`, `sharing` and `states`. `harness` says what a
+store's tests must give, `batches` makes what a shipper would ship, `entities` has one of each entity with every field
+set, and `memory` the store that others are compared to.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from __future__ import annotations
 from tracklib.testing.appends import AppendContract
 from tracklib.testing.artifacts import ArtifactContract
 from tracklib.testing.catalog import CatalogContract
+from tracklib.testing.deletion import DeletionContract
+from tracklib.testing.edits import EditContract
+from tracklib.testing.export import ExportContract
 from tracklib.testing.history import HistoryContract
 from tracklib.testing.points import PointContract
 from tracklib.testing.queries import QueryContract
@@ -33,6 +36,9 @@ class StoreContract(
     CatalogContract,
     ArtifactContract,
     HistoryContract,
+    EditContract,
+    DeletionContract,
+    ExportContract,
     SharingContract,
     StateContract,
 ):

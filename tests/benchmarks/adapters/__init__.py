@@ -13,6 +13,8 @@ __all__ = ["ADAPTERS", "adapter_class"]
 
 ADAPTERS = {
     "tracklib": "tracklib:TracklibAdapter",
+    "tracklib-file": "objects:FileAdapter",
+    "tracklib-s3": "objects:S3Adapter",
     "trackio": "trackio:TrackioAdapter",
     "wandb": "wandb:WandbAdapter",
     "mlflow": "mlflow:MlflowAdapter",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Adapter", "FinishedRun", "Log", "Ranked", "UnsupportedError"]
+__all__ = ["Adapter", "FinishedRun", "Log", "Ranked", "Traffic", "UnsupportedError"]
 
 
 _REPORTERS = {"transformers": "trainer_callback", "lightning": "lightning_logger"}
@@ -38,6 +40,24 @@ class FinishedRun(NamedTuple):
     name: str
     params: dict[str, Any]
     steps: list[dict[str, float]]
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What a tool has asked a server for.
+
+    Attributes:
+        requests: How many there were, by their kind.
+        sent_bytes: The sizes of what was sent, summed.
+    """
+
+    requests: Counter[str]
+    sent_bytes: int = 0
+
+    def clear(self) -> None:
+        """Begin to count again."""
+        self.requests.clear()
+        self.sent_bytes = 0
 
 
 class Ranked(NamedTuple):
@@ -76,6 +96,20 @@ class Adapter(ABC):
         """Return the environment variables that its programs are started with."""
         return {}
 
+    @classmethod  # noqa: B027 - most need nothing
+    def prepare(cls) -> None:
+        """Start what the tool talks to, in the harness's own process."""
+
+    @classmethod
+    def stored_bytes(cls, root: Path) -> int:
+        """Return the sizes of what is stored, summed; in the harness's own process."""
+        return sum(path.lstat().st_size for path in root.rglob("*") if not path.is_dir())
+
+    @classmethod
+    def look(cls, root: Path) -> list[str]:  # noqa: ARG003 - subclasses use it
+        """Return the command that shows the newest runs; in the harness's own process."""
+        raise UnsupportedError("no such command")
+
     def load(self) -> None:
         """Import the tool."""
         if self.module:
@@ -88,6 +122,14 @@ class Adapter(ABC):
     @abstractmethod
     def finish(self) -> None:
         """End the run; when this returns everything is where the tool keeps it."""
+
+    def flush(self) -> None:
+        """Wait until everything is where the tool keeps it."""
+        raise UnsupportedError("nothing to wait for")
+
+    def traffic(self) -> Traffic | None:
+        """Return what is counted of the traffic with a server; None where there is none."""
+        return None
 
     @classmethod
     def integrates(cls, framework: str) -> bool:
@@ -142,6 +184,10 @@ class Adapter(ABC):
     def read(self, name: str, key: str) -> Sequence[float]:
         """Return the values of a series, as a numpy array where the tool's environment has numpy."""
         raise UnsupportedError("nothing is stored")
+
+    def catalog(self) -> dict[str, float]:
+        """Time the first look at many runs, and looks later on; count the requests by situation and kind."""
+        raise UnsupportedError("there is no catalog to bring up to date")
 
     def top(self, limit: int) -> list[Ranked]:
         """Return the runs with lr < 0.01 whose last val_loss is lowest."""

@@ -11,6 +11,7 @@ from .base import Adapter, FinishedRun, Log, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from tracklib.model import Batch
 
@@ -47,6 +48,10 @@ class TracklibAdapter(Adapter):
     def finish(self) -> None:
         self._run.finish()
 
+    def flush(self) -> None:
+        if not self._run.flush():
+            raise RuntimeError("the store does not have it")
+
     def trainer_callback(self, name: str) -> Any:
         from tracklib.integrations.transformers import TrackCallback
 
@@ -69,7 +74,7 @@ class TracklibAdapter(Adapter):
         done = 0
         with open_store(self.store) as store:
             for run in runs:
-                store.append(_finished(run))
+                store.append(finished_batch(run))
                 done += 1
                 if time.perf_counter() > deadline:
                     break
@@ -87,13 +92,18 @@ class TracklibAdapter(Adapter):
         with closing(sqlite3.connect(self.root / "t.db")) as database:
             return [Ranked(*row) for row in database.execute(_TOP, (limit,))]
 
+    @classmethod
+    def look(cls, root: Path) -> list[str]:
+        return ["tracklib", "runs", "--store", cls(root).store]
+
     def _read_run(self, name: str) -> Any:
         import tracklib
 
         return tracklib.get_run(f"{_PROJECT}/default/{name}", store=self.store)
 
 
-def _finished(run: FinishedRun) -> Batch:
+def finished_batch(run: FinishedRun) -> Batch:
+    """Return a run as the one batch of its only writer."""
     import numpy as np
 
     from tracklib.model import Batch, PointGroup, new_id

@@ -1,0 +1,238 @@
+"""Bringing the local catalog up to date with the bucket, at the cost of few requests."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tracklib.errors import CorruptData, NotFound
+from tracklib.records import id_time
+from tracklib.stores.layout import (
+    CHANGES,
+    ENTITIES,
+    RUNS,
+    SNAPSHOTS,
+    Marker,
+    entity_key,
+    first_id,
+    is_snapshot,
+    run_folder,
+    time_prefixes,
+)
+from tracklib.stores.object_catalog import (
+    CatalogDamaged,
+    Part,
+    clear,
+    forget_run,
+    is_seen,
+    known_parts,
+    live_runs,
+    read_note,
+    write_note,
+)
+from tracklib.stores.object_fold import apply_news
+from tracklib.stores.object_format import read_format
+from tracklib.stores.object_news import ObjectNews, records_keys
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from tracklib.stores.bucket import Bucket, Listed
+    from tracklib.stores.object_catalog import Catalog
+
+__all__ = ["Refresher"]
+
+OVERLAP_SECONDS: Final = 900.0
+"""How far back markers are listed again: clocks differ, and what was written first may be seen last."""
+
+SILENT_SECONDS: Final = 600.0
+"""A run that was not heard of for so long is left alone: its writer will leave a marker if it comes back."""
+
+STALE_SECONDS: Final = 3 * 86_400.0
+"""A catalog that was not brought up to date for so long is made anew: markers of that time may have been deleted."""
+
+_AT_ONCE: Final = 8
+_MANY_RUNS: Final = 200
+"""So many runs are listed with all others in one go."""
+
+Listings = dict[str, "dict[str, Listed]"]
+
+
+class _Known(NamedTuple):
+    """How far the catalog is.
+
+    Attributes:
+        cursor: The newest marker that it has seen.
+        seen: Those that it has seen within the overlap.
+        live: Runs to look at in any case.
+    """
+
+    cursor: str
+    seen: set[str]
+    live: list[str]
+
+
+class Refresher:
+    """Brings one catalog up to date.
+
+    Attributes:
+        news: What reads the objects.
+    """
+
+    def __init__(self, bucket: Bucket, catalog: Catalog) -> None:
+        self._bucket = bucket
+        self._catalog = catalog
+        self.news = ObjectNews(bucket)
+
+    def refresh(self) -> None:
+        """See what has changed anywhere.
+
+        Raises:
+            NotFound: There is no store yet.
+            StoreUnavailable: The bucket cannot be reached.
+        """
+        try:
+            self._refresh()
+        except CatalogDamaged:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        store = read_format(self._bucket).store
+        with self._catalog.reading() as connection:
+            fits = read_note(connection, "store") == store
+            current = fits and (read_note(connection, "refreshed_at") or 0.0) > time.time() - STALE_SECONDS
+        if not current:
+            self._begin_anew(store)
+        self._follow()
+
+    def refresh_run(self, run: str) -> dict[str, Listed]:
+        """See what has changed in one run; return its objects.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        objects = self._bucket.list(run_folder(run))
+        try:
+            self._apply({run: objects})
+        except CatalogDamaged:
+            self._apply({run: objects})
+        if not records_keys(run, objects):
+            raise NotFound(f"the store has no run {run!r}")
+        return objects
+
+    # ---- the first time
+
+    def _begin_anew(self, store: str) -> None:
+        from tracklib.stores.snapshots import load_snapshot
+
+        for key in sorted(filter(is_snapshot, self._bucket.list(SNAPSHOTS)), reverse=True):
+            try:
+                data = self._bucket.get(key)
+                with self._catalog.writing() as connection:
+                    clear(connection)
+                    load_snapshot(connection, data)
+                    write_note(connection, "store", store)
+                    write_note(connection, "refreshed_at", time.time())
+                return
+            except (CorruptData, NotFound) as error:  # Damaged, or deleted meanwhile: there may be an older one.
+                self.news.tell(key, "", str(error))
+        self._read_everything(store)
+
+    def _read_everything(self, store: str) -> None:
+        # The markers first: what changes meanwhile is found behind them.
+        markers = _markers(self._bucket.list(CHANGES))
+        listings = _by_run(self._bucket.list(RUNS))
+        keys = {run: found for run, objects in listings.items() if (found := records_keys(run, objects))}
+        entities = self.news.of_entities(self._bucket.list(ENTITIES))
+        runs = self.news.of_runs(keys, listings, {})
+        with self._catalog.writing() as connection:
+            clear(connection)
+            apply_news(connection, runs, entities)
+            _note(connection, markers)
+            write_note(connection, "store", store)
+
+    # ---- from then on
+
+    def _follow(self) -> None:
+        known = self._known()
+        fresh = [marker for marker in self._markers_since(known.cursor) if marker.id not in known.seen]
+        runs = dict.fromkeys([*(marker.run for marker in fresh if marker.run), *known.live])
+        self._apply(self._listings(list(runs)), fresh)
+
+    def _known(self) -> _Known:
+        with self._catalog.reading() as connection:
+            seen = {row[0] for row in connection.execute("SELECT id FROM object_marker")}
+            live = live_runs(connection, time.time() - SILENT_SECONDS)
+            return _Known(read_note(connection, "cursor") or "", seen, live)
+
+    def _markers_since(self, cursor: str) -> list[Marker]:
+        if not cursor:
+            return _markers(self._bucket.list(CHANGES))
+        begin, end = id_time(cursor) - OVERLAP_SECONDS, time.time() + OVERLAP_SECONDS
+        prefixes = time_prefixes(begin, max(begin, end))
+        found = _markers(key for prefix in prefixes for key in self._bucket.list(CHANGES, prefix))
+        return [marker for marker in found if marker.id >= first_id(begin)]
+
+    def _listings(self, runs: list[str]) -> Listings:
+        if len(runs) > _MANY_RUNS:
+            everything = _by_run(self._bucket.list(RUNS))
+            return {run: everything.get(run, {}) for run in runs}
+        if len(runs) < 2:
+            return {run: self._bucket.list(run_folder(run)) for run in runs}
+        with ThreadPoolExecutor(min(_AT_ONCE, len(runs)), thread_name_prefix="tracklib-listing") as pool:
+            return dict(zip(runs, pool.map(lambda run: self._bucket.list(run_folder(run)), runs), strict=True))
+
+    def _apply(self, listings: Listings, markers: Sequence[Marker] = ()) -> None:
+        """Read what has changed of these runs, and what these markers speak of, and put it into the tables."""
+        entities = {marker.id: entity_key(marker.id) for marker in markers if not marker.run}
+        puts = {key: self.news.of_entities([key]) for key in entities.values()}
+        while listings or markers:
+            with self._catalog.reading() as connection:
+                known = known_parts(connection, listings)
+            keys = {run: found for run, objects in listings.items() if (found := records_keys(run, objects))}
+            changed = {run: mine for run, mine in keys.items() if _differs(mine, listings[run], known.get(run, {}))}
+            news = self.news.of_runs(changed, listings, known)
+            gone = [run for run in listings if run not in keys]
+            if not (news or gone or markers):
+                return
+            with self._catalog.writing() as connection:
+                # Another process may have put some of it there meanwhile.
+                current = known_parts(connection, changed)
+                sound = [found for found in news if current.get(found.run, {}) == known.get(found.run, {})]
+                unseen = [key for marker, key in entities.items() if not is_seen(connection, marker)]
+                for run in gone:
+                    forget_run(connection, run)
+                apply_news(connection, sound, [put for key in unseen for put in puts[key]])
+                _note(connection, markers)
+            done = {found.run for found in sound}
+            listings = {run: listings[run] for run in changed if run not in done}
+            markers = ()
+
+
+def _note(connection: sqlite3.Connection, markers: Sequence[Marker]) -> None:
+    """Write down which markers were seen, and when."""
+    connection.executemany("INSERT OR IGNORE INTO object_marker (id) VALUES (?)", ((marker.id,) for marker in markers))
+    cursor = max([read_note(connection, "cursor") or "", *(marker.id for marker in markers)])
+    write_note(connection, "cursor", cursor)
+    write_note(connection, "refreshed_at", time.time())
+    if cursor:
+        oldest = first_id(id_time(cursor) - OVERLAP_SECONDS)
+        connection.execute("DELETE FROM object_marker WHERE id < ?", (oldest,))
+
+
+def _markers(keys: Iterable[str]) -> list[Marker]:
+    found = (Marker.of(key.rpartition("/")[2]) for key in keys)
+    return sorted(marker for marker in found if marker is not None)
+
+
+def _by_run(objects: dict[str, Listed]) -> Listings:
+    found: Listings = {}
+    for key, listed in objects.items():
+        found.setdefault(key.split("/")[1], {})[key] = listed
+    return found
+
+
+def _differs(keys: list[str], objects: dict[str, Listed], known: dict[str, Part]) -> bool:
+    return known.keys() != set(keys) or any(known[key].token != objects[key].token for key in keys)
