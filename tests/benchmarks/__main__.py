@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).resolve().parent / "results"
 QUICK_TOOLS = ("tracklib", "trackio", "list", "sqlite3")
-MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
+MARKS = ("<!-- {part}: begin -->", "<!-- {part}: end -->")
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     text = report.markdown()
     print(text)
     if options.write:
-        _write(options.write, text)
+        _write(options.write, text, options.part)
 
 
 def _options() -> argparse.Namespace:
@@ -62,6 +62,7 @@ def _options() -> argparse.Namespace:
     size.add_argument("--quick", action="store_true", help="two minutes, to see that it works; the numbers mean little")
     size.add_argument("--long", action="store_true", help="ten times as many runs to search")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into this page, between its marks")
+    parser.add_argument("--part", metavar="NAME", default="measured", help="between the marks of this name, instead")
     options = parser.parse_args()
     options.tools = options.tools or (QUICK_TOOLS if options.quick else tuple(ADAPTERS))
     return options
@@ -110,12 +111,13 @@ def _note(sample: Sample, rep: int, path: Path) -> None:
     print(f"{rep} {sample.case} {sample.tool}: {figures or sample.failure}", file=sys.stderr, flush=True)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, part: str) -> None:
     page = path.read_text(encoding="utf-8")
-    before, begin, rest = page.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
+    first, last = (mark.format(part=part) for mark in MARKS)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not end:
-        raise SystemExit(f"{path} has no lines {MARKS[0]} and {MARKS[1]} to write between")
+        raise SystemExit(f"{path} has no lines {first} and {last} to write between")
     path.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
     print(f"wrote {path}", file=sys.stderr)
 

@@ -93,8 +93,9 @@ def test_many_kills_at_any_moment(start: Start, records: Any, faulty_proxy: Faul
     check_kills(start, records, 20, SEED="slow", AWS_ENDPOINT_URL=faulty_proxy.endpoint_url)
 
 
-@pytest.mark.parametrize("fault", [Fault.HANG, Fault.LOST_ANSWER])
-@pytest.mark.parametrize("part", ["metrics", "records"])
+@pytest.mark.parametrize(
+    ("part", "fault"), [("metrics", Fault.LOST_ANSWER), ("records", Fault.HANG), ("records", Fault.LOST_ANSWER)]
+)
 def test_a_kill_between_points_and_records(
     start: Start, records: Any, faulty_proxy: FaultyProxy, fault: Fault, part: str
 ) -> None:

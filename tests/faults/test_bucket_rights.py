@@ -258,7 +258,6 @@ def fsspec_variables(server: S3Server) -> dict[str, str]:
 
 
 WAYS: dict[str, tuple[str, Callable[[Path, S3Server], dict[str, str]]]] = {
-    "variables of the cloud": ("", lambda _folder, server: server.environment()),
     "a profile": ("", profile),
     "the setting": ("", lambda _folder, server: {"TRACKLIB_STORE_OPTIONS": json.dumps(server.options())}),
     "variables of fsspec": ("", lambda _folder, server: fsspec_variables(server)),

@@ -109,6 +109,22 @@ def test_nothing_new_costs_little(machine: Any, monkeypatch: pytest.MonkeyPatch)
     assert len(calls) <= 7
 
 
+def test_one_look_answers_many_questions(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command asks several things of one state; afterwards each question looks anew."""
+    store, other = machine("here"), machine("there")
+    finished(other)
+    with store.one_look(), counted(monkeypatch) as calls:
+        for _ in range(3):
+            assert len(store.runs(RunQuery())) == len(store.projects()) == 1
+        finished(other, "second")
+        assert len(store.runs(RunQuery())) == 1
+    assert calls.count("list") <= 8
+
+    assert len(store.runs(RunQuery())) == 2
+    finished(other, "third")
+    assert len(store.runs(RunQuery())) == 3
+
+
 def test_one_new_run_costs_what_it_has(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is listed and read; the others are left alone."""
     store, other = machine("here"), machine("there")

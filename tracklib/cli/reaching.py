@@ -26,7 +26,7 @@ class Reached(NamedTuple):
 
 
 def reach(store: str | None) -> Reached:
-    """Open the store that is meant, for reading.
+    """Open the store that is meant, for reading: whatever the command asks is answered from one look at it.
 
     One that nobody named and that is not there is an empty one: a first run makes it.
 
@@ -35,6 +35,9 @@ def reach(store: str | None) -> Reached:
         StoreError: It cannot be used.
     """
     opened = reach_existing(store)
+    context = click.get_current_context(silent=True)
+    if context:
+        context.with_resource(opened.one_look())
     try:
         opened.projects(archived=None)
     except NotFound:

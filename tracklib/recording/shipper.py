@@ -207,7 +207,9 @@ class Shipper:
         store = self._store = self._store or self._open_store()
         if self.journal.position <= self.position and not closing:
             return
-        while (todo := self._next_segment()) is not None:
+        # What comes meanwhile has its turn after the pause: where a store takes its time, there is always more.
+        target = self.journal.position
+        while self.position < target and (todo := self._next_segment()) is not None:
             self._retire_full()
             number, last = todo
             segment = self.journal.segments[number]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -204,6 +205,14 @@ class Store(ABC):
         return Compacted()
 
     # ---- reading
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Let everything that is asked meanwhile be answered from one look at the store, where looking costs something.
+
+        What others write meanwhile may be seen or not.
+        """
+        yield
 
     @abstractmethod
     def projects(self, *, archived: bool | None = False) -> list[Project]:

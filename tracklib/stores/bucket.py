@@ -30,6 +30,9 @@ _MARKS: Final = ("ETag", "etag", "md5Hash", "content_md5")
 _TIMES: Final = ("mtime", "LastModified", "last_modified", "modified", "updated", "created")
 _TOGETHER: Final = 64
 """How many objects are fetched at once: more take memory and win no time."""
+WRITE_SECONDS: Final = 60.0
+SLOWEST_BYTES_PER_SECOND: Final = 10_000.0
+"""A write may take so long, and as much longer as its bytes take on so slow a line."""
 _S3_PATIENCE: Final = {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 0}}
 
 
@@ -188,7 +191,7 @@ class Bucket:
 
     def _write(self, path: str, data: bytes) -> Any:
         if self.protocol in _ATOMIC:
-            return self.fs.pipe_file(path, data)
+            return self.fs.pipe_file(path, data, **self._limit(len(data)))
         self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         part = f"{path}.{os.urandom(6).hex()}.part"
         try:
@@ -200,13 +203,20 @@ class Bucket:
             raise
         return None
 
+    def _limit(self, size: int) -> dict[str, float]:
+        """Return what ends a write to a server that takes the connection and then says nothing, for which some wait."""
+        if not getattr(self.fs, "async_impl", False):
+            return {}
+        return {"timeout": WRITE_SECONDS + size / SLOWEST_BYTES_PER_SECOND}
+
     def put_file(self, key: str, path: Path) -> None:
         """Write an object from a file, in parts and with little memory where the file system can."""
         target = self.path(key)
         if self.protocol not in _ATOMIC:
             self._call(key, lambda: self._write_file(target, path), writing=True)
         else:
-            self._call(key, lambda: self.fs.put_file(str(path), target), writing=True)
+            limit = self._limit(path.stat().st_size)
+            self._call(key, lambda: self.fs.put_file(str(path), target, **limit), writing=True)
 
     def _write_file(self, target: str, path: Path) -> None:
         self.fs.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -242,7 +252,12 @@ class Bucket:
 
     def _remove(self, paths: list[str]) -> None:
         if getattr(self.fs, "async_impl", False):
-            self.fs.rm(paths)
+            # Many at once are deleted in one request, which s3fs does not look at the answer of: whether one may
+            # delete shows with the first.
+            with contextlib.suppress(FileNotFoundError):
+                self.fs.rm_file(paths[0])
+            if len(paths) > 1:
+                self.fs.rm(paths[1:])
             return
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
@@ -253,7 +268,7 @@ class Bucket:
     def list(self, folder: str, prefix: str = "") -> dict[str, Listed]:
         """List the objects in and below a folder by name, those whose names go on with `prefix`. None is no error."""
         try:
-            found = self._call(folder, lambda: self._find(self.path(folder), prefix))
+            found = self._call(folder, lambda: self._find(folder, prefix))
         except NotFound:
             return {}
         strip = len(self.path("")) + 1
@@ -265,10 +280,11 @@ class Bucket:
             if key.startswith(start) and details.get("type") != "directory" and not key.endswith(".part")
         }
 
-    def _find(self, path: str, prefix: str) -> dict[str, Any]:
-        if prefix and self._lists_prefixes:
-            return dict(self.fs.find(path, detail=True, prefix=prefix))
-        return dict(self.fs.find(path, detail=True))
+    def _find(self, folder: str, prefix: str) -> dict[str, Any]:
+        if self._lists_prefixes:
+            # From the root on it is one request, where a folder that is not there would take three.
+            return dict(self.fs.find(self.path(""), detail=True, prefix=f"{folder}/{prefix}"))
+        return dict(self.fs.find(self.path(folder), detail=True))
 
     @cached_property
     def _lists_prefixes(self) -> bool:
@@ -289,6 +305,22 @@ class LocalBucket(Bucket):
     def folder(self) -> Path:
         """The root."""
         return Path(self.path(""))
+
+    def _find(self, folder: str, prefix: str) -> dict[str, Any]:
+        # fsspec asks the system about every file before any is left out: a thousand markers for the few that are new.
+        found: dict[str, Any] = {}
+        folders = [self.path(folder)]
+        for path in folders:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
+                for entry in entries:
+                    if path == folders[0] and not entry.name.startswith(prefix):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        with contextlib.suppress(FileNotFoundError):  # It was deleted meanwhile.
+                            found[entry.path] = self.fs.info(entry)
+        return found
 
     def _write(self, path: str, data: bytes) -> Any:
         with self._placed(path) as part, part.open("xb") as file:

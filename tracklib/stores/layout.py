@@ -20,7 +20,7 @@ __all__ = [
     "blob_key",
     "entity_key",
     "first_id",
-    "is_snapshot",
+    "has_id",
     "marker_key",
     "new_marker",
     "object_name",
@@ -149,14 +149,14 @@ def snapshot_key(snapshot: str) -> str:
     return f"{SNAPSHOTS}/{snapshot}.parquet"
 
 
-def is_snapshot(key: str) -> bool:
-    """Tell whether an object in the folder of snapshots is one of ours.
+def has_id(key: str) -> bool:
+    """Tell whether an object is named by an id, as snapshots and entities are: others are none of ours.
 
     Example:
-        >>> is_snapshot(snapshot_key(new_id())), is_snapshot("snapshots/notes.txt")
+        >>> has_id(snapshot_key(new_id())), has_id("snapshots/notes.txt")
         (True, False)
     """
-    return is_id(key.removeprefix(f"{SNAPSHOTS}/").removesuffix(".parquet"))
+    return is_id(key.rpartition("/")[2].partition(".")[0])
 
 
 def blob_key(checksum: str) -> str:

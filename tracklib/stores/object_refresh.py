@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracklib.errors import CorruptData, NotFound
-from tracklib.records import id_time
+from tracklib.records import id_time, is_id
 from tracklib.stores.layout import (
     CHANGES,
     ENTITIES,
@@ -16,7 +17,7 @@ from tracklib.stores.layout import (
     Marker,
     entity_key,
     first_id,
-    is_snapshot,
+    has_id,
     run_folder,
     time_prefixes,
 )
@@ -37,7 +38,7 @@ from tracklib.stores.object_news import ObjectNews, records_keys
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tracklib.stores.bucket import Bucket, Listed
     from tracklib.stores.object_catalog import Catalog
@@ -85,6 +86,8 @@ class Refresher:
         self._bucket = bucket
         self._catalog = catalog
         self.news = ObjectNews(bucket)
+        # None where each question looks anew.
+        self._is_fresh: bool | None = None
 
     def refresh(self) -> None:
         """See what has changed anywhere.
@@ -93,10 +96,23 @@ class Refresher:
             NotFound: There is no store yet.
             StoreUnavailable: The bucket cannot be reached.
         """
+        if self._is_fresh:
+            return
         try:
             self._refresh()
         except CatalogDamaged:
             self._refresh()
+        if self._is_fresh is not None:
+            self._is_fresh = True
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Refresh once for as long as this lasts, however often it is asked for."""
+        self._is_fresh = False
+        try:
+            yield
+        finally:
+            self._is_fresh = None
 
     def _refresh(self) -> None:
         store = read_format(self._bucket).store
@@ -127,7 +143,7 @@ class Refresher:
     def _begin_anew(self, store: str) -> None:
         from tracklib.stores.snapshots import load_snapshot
 
-        for key in sorted(filter(is_snapshot, self._bucket.list(SNAPSHOTS)), reverse=True):
+        for key in sorted(filter(has_id, self._bucket.list(SNAPSHOTS)), reverse=True):
             try:
                 data = self._bucket.get(key)
                 with self._catalog.writing() as connection:
@@ -145,7 +161,7 @@ class Refresher:
         markers = _markers(self._bucket.list(CHANGES))
         listings = _by_run(self._bucket.list(RUNS))
         keys = {run: found for run, objects in listings.items() if (found := records_keys(run, objects))}
-        entities = self.news.of_entities(self._bucket.list(ENTITIES))
+        entities = self.news.of_entities(filter(has_id, self._bucket.list(ENTITIES)))
         runs = self.news.of_runs(keys, listings, {})
         with self._catalog.writing() as connection:
             clear(connection)
@@ -230,7 +246,9 @@ def _markers(keys: Iterable[str]) -> list[Marker]:
 def _by_run(objects: dict[str, Listed]) -> Listings:
     found: Listings = {}
     for key, listed in objects.items():
-        found.setdefault(key.split("/")[1], {})[key] = listed
+        run = key.split("/")[1]
+        if is_id(run):
+            found.setdefault(run, {})[key] = listed
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -176,6 +177,11 @@ class ObjectStore(Store):
         from tracklib.stores.object_reading import ObjectReader
 
         return ObjectReader(self.bucket, self._options)
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:  # noqa: D102
+        with self._reader.refresher.once():
+            yield
 
     def projects(self, *, archived: bool | None = False) -> list[Project]:  # noqa: D102
         return self._reader.projects(archived=archived)
