@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test tests quick lint bench docs clean
+.PHONY: help demo test tests slow lint bench docs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -16,14 +16,14 @@ demo: $(VENV)/installed  ## train a small classifier on real data and show the r
 	$(BIN)/python examples/digits_torch.py
 	$(BIN)/tracklib show --project digits latest
 
-test: $(VENV)/installed  ## style, types and every test
+test: $(VENV)/installed  ## style, types and every test but the slow ones
 	$(MAKE) --jobs 2 lint tests
 
-tests: $(VENV)/installed  ## every test
-	$(BIN)/python -m pytest -q
+tests: $(VENV)/installed  ## every test but the slow ones
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope -m 'not slow'
 
-quick: $(VENV)/installed  ## the tests that take seconds
-	$(BIN)/python -m pytest -q -m 'not slow'
+slow: $(VENV)/installed  ## the tests that take longer than ten seconds
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope -m slow
 
 lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .

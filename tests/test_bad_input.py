@@ -11,11 +11,11 @@ import pytest
 
 import tracklib
 from tracklib.errors import ConfigError, NotFound, StillRunning, StoreError
-from tracklib.records import new_id
+from tracklib.records import id_of_number
 
 pytestmark = pytest.mark.usefixtures("bare")
 
-MISSING = new_id()
+MISSING = id_of_number(1)
 
 Case = tuple[Callable[..., Any], type[Exception], str]
 

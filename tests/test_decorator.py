@@ -175,7 +175,9 @@ def test_a_function_remains_what_it_was() -> None:
         assert not fits(tracked)
 
 
-@pytest.mark.parametrize("thing", [5, "train", int, property(lambda _: 1), None], ids=str)
+@pytest.mark.parametrize(
+    "thing", [5, "train", int, property(lambda _: 1), None], ids=lambda thing: type(thing).__name__
+)
 def test_only_functions_are_decorated(thing: Any) -> None:
     """The message shows how it is meant."""
     with pytest.raises(TypeError, match=r"track decorates functions and methods, not .*@track\(project="):

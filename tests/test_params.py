@@ -300,7 +300,7 @@ def test_params_given_are_not_changed() -> None:
     assert params == {"api_key": "k", "a": {"b": (1, 2)}}
 
 
-@pytest.mark.parametrize("params", [5, "lr=1", [("lr", 1)], None, {1}, 0.5, object(), math.nan, Color.RED], ids=repr)
+@pytest.mark.parametrize("params", [5, "lr=1", [("lr", 1)], None, {1}, 0.5, object(), math.nan, Color.RED])
 def test_params_that_are_no_mapping_are_refused(params: Any) -> None:
     """With a word on what would do."""
     with tracklib.start_run() as run, pytest.raises(TypeError, match=r"params is .*takes a mapping"):

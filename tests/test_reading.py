@@ -20,7 +20,7 @@ import tracklib
 from tracklib.errors import AmbiguousName, ConfigError, NotFound
 from tracklib.model import Environment, Gpu, Resources, RunInfo, Source, SourceType, WriterInfo
 from tracklib.reading import SILENT_SECONDS, with_live_status
-from tracklib.records import RecordKind, RunStatus, new_id
+from tracklib.records import RecordKind, RunStatus, id_of_number, new_id
 from tracklib.values import jsonable
 
 pytestmark = pytest.mark.usefixtures("bare")
@@ -127,7 +127,7 @@ def test_a_long_list_of_runs_is_cut() -> None:
     assert str(caught.value).count("(first)") == 5
 
 
-@pytest.mark.parametrize("text", ["second", "ZZZZ", new_id(), "digits/sweep/second", "%", "first' OR '1'='1"])
+@pytest.mark.parametrize("text", ["second", "ZZZZ", id_of_number(1), "digits/sweep/second", "%", "first' OR '1'='1"])
 def test_a_run_that_is_not_there_is_not_found(text: str) -> None:
     """The message says where it was looked for, and how to see what there is."""
     record()

@@ -200,7 +200,7 @@ def test_a_name_of_several_runs_is_not_enough(ended: tracklib.Run) -> None:
     assert other.id in str(caught.value)
 
 
-@pytest.mark.parametrize("resume", ["", " ", 5, object()], ids=repr)
+@pytest.mark.parametrize("resume", ["", " ", 5, object()])
 def test_what_names_no_run_is_refused(resume: object) -> None:
     """The argument is named."""
     with pytest.raises(ConfigError, match="resume is"):

@@ -10,11 +10,11 @@ import pytest
 
 import tracklib
 from tracklib.errors import ConfigError
-from tracklib.records import new_id
+from tracklib.records import id_of_number
 from tracklib.settings import Prices, Settings, load_settings, state_directory
 from tracklib.starting import resolve_spool, resolve_store
 
-RUN_ID = new_id()
+RUN_ID = id_of_number(1)
 
 FROM_TEXT: list[tuple[str, str, Any]] = [
     ("store", "sqlite:///runs.db", "sqlite:///runs.db"),

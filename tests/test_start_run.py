@@ -231,7 +231,6 @@ def test_several_runs_go_on_at_once() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"params": 5}, {"params": object()}, {"params": [1]}, {"tags": "a"}, {"tags": object()}, {"notes": 5}],
-    ids=str,
 )
 def test_a_run_that_is_described_wrongly_does_not_begin(wrong: dict[str, object]) -> None:
     """Misuse is found before anything is written, and the argument is named."""

@@ -14,7 +14,6 @@ from tracklib.stores import bucket as bucket_module
 from tracklib.stores import retrying
 from tracklib.stores.bucket import Bucket, open_bucket
 
-
 if TYPE_CHECKING:
     from tests.servers.s3_server import S3Server
 

@@ -14,7 +14,7 @@ import pytest
 
 from tracklib.errors import StoreUnavailable
 from tracklib.records import new_id
-from tracklib.stores import compaction, object_log, object_writing
+from tracklib.stores import compaction, object_export, object_log, object_writing
 from tracklib.stores.base import RunQuery
 from tracklib.stores.bucket import Bucket
 from tracklib.stores.objects import ObjectStore
@@ -200,3 +200,23 @@ def test_a_sqlite_store_keeps_itself_compact(tmp_path: Path) -> None:
         done = store.compact()
 
     assert (done.runs, done.merged, done.deleted) == (0, 0, 0)
+
+
+def test_a_copy_goes_on_after_its_source_was_compacted(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it had stopped is a place in the log, not in a file."""
+    monkeypatch.setattr(object_export, "MOST_ROWS", 15)
+    script = written(store, 7)
+    before = [(batch.start, batch.end, batch.points) for batch in store.export(script.run)]
+    assert len(before) > 3
+    with SqliteStore(f"sqlite:///{tmp_path}/copy.db") as copy:
+        for batch in list(store.export(script.run))[:2]:
+            copy.append(batch)
+        store.compact(settled_s=0)
+        assert [(batch.start, batch.end, batch.points) for batch in store.export(script.run)] == before
+        for batch in store.export(script.run):
+            copy.append(batch)
+
+        assert copy.series(script.run, "loss", every=True).steps.tolist() == [*range(70)]
+        assert copy.run(script.run).status == "completed"

@@ -13,7 +13,7 @@ import pytest
 
 import tracklib
 from tracklib.errors import NotFound
-from tracklib.model import Project
+from tracklib.model import Experiment, Project
 from tracklib.records import Record, RecordKind, new_id
 from tracklib.stores import object_refresh
 from tracklib.stores.base import RunQuery
@@ -228,6 +228,23 @@ def test_a_reader_that_was_away_for_long_begins_anew(machine: Any, monkeypatch: 
 
     monkeypatch.setattr(object_refresh, "STALE_SECONDS", -1.0)
     assert script.run in {info.id for info in there.runs(RunQuery())}
+
+
+def test_a_look_at_one_run_changes_nothing_for_the_others(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is looked at alone takes few requests, and does not seem to have made what others made before."""
+    here = machine("here")
+    here.put_experiment(Experiment(id="", project="digits", name="sweep", hypothesis="h", created_at=5.0))
+    script = finished(here)
+    there = machine("there")
+
+    with counted(monkeypatch) as calls:
+        assert there.run(script.run).name == "first"
+    assert calls == ["list"] or sorted(calls) == ["get", "list"]
+    assert [(e.name, e.hypothesis, e.created_at) for e in there.experiments()] == [("sweep", "h", 5.0)]
+    here.put_experiment(Experiment(id="", project="new", name="place", created_at=7.0))
+    tracklib.edit_run(script.run, project="new", experiment="place", store=here.uri)
+    assert there.run(script.run).project == "new"
+    assert [(e.name, e.created_at) for e in there.experiments("new")] == [("place", 7.0)]
 
 
 def test_clocks_may_differ(machine: Any) -> None:

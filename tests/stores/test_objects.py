@@ -64,6 +64,7 @@ class TestMemory(RawObjects, StoreContract):
             yield store
 
 
+@pytest.mark.slow
 class TestS3(RawObjects, StoreContract):
     """Each operation takes some milliseconds here, so that fewer histories must do."""
 

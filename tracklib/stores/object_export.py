@@ -40,24 +40,33 @@ class WriterObjects:
     position: int = 0
 
     def take(self, before: int) -> Iterator[tuple[Rows, int]]:
-        """Yield the points of batches that began before a position, and up to where each portion goes."""
+        """Yield the points of batches that began before a position, and up to where each portion goes.
+
+        Portions end with a batch, wherever segments end: those may be put together before a copy is gone on with.
+        """
         parts: list[Rows] = []
         count = 0
-        while True:
-            rows = self.waiting if len(self.waiting) else next(self.segments, None)
-            if rows is None:
-                break
-            self.waiting = Rows.none()
+        while (rows := self._next()) is not None:
             inside = rows.batches < before
-            parts.append(rows.chosen(inside))
-            count += len(parts[-1])
-            if not bool(inside.all()):
-                self.waiting = rows.chosen(~inside)
+            self.waiting, rows = rows.chosen(~inside), rows.chosen(inside)
+            while len(rows):
+                starts, counts = np.unique(rows.batches, return_counts=True)
+                full = np.flatnonzero(count + np.cumsum(counts) >= MOST_ROWS)
+                last = int(starts[full[0] if len(full) else -1])
+                taken = rows.batches <= last
+                parts.append(rows.chosen(taken))
+                count, rows = count + len(parts[-1]), rows.chosen(~taken)
+                if len(full):
+                    yield joined(parts), last + 1
+                    parts, count = [], 0
+            if len(self.waiting):
                 break
-            if count >= MOST_ROWS:
-                yield joined(parts), int(parts[-1].batches.max()) + 1
-                parts, count = [], 0
         yield joined(parts), before
+
+    def _next(self) -> Rows | None:
+        if len(self.waiting):
+            return self.waiting
+        return next(self.segments, None)
 
 
 def export_batches(run: str, writers: Iterable[WriterObjects]) -> Iterator[Batch]:
@@ -100,7 +109,7 @@ def _stretch(run: str, writer: WriterObjects, told: list[ToldRecord], end: int, 
     records: tuple[Record, ...] = tuple(each.record for each in told)
     state = writer.state
     ended = state.status != RunStatus.RUNNING
-    portions = list_with_end(writer.take(end))
+    portions = _with_end(writer.take(end))
     alone = writer.position == 0 and final and not any(record.kind == RecordKind.START for record in records)
     for number, (rows, upto, is_last) in enumerate(portions):
         closing = final and is_last
@@ -114,7 +123,7 @@ def _stretch(run: str, writer: WriterObjects, told: list[ToldRecord], end: int, 
         yield _batch(run, writer, stop, at, records if not number else (), rows, final=closing and ended)
 
 
-def list_with_end(portions: Iterator[tuple[Rows, int]]) -> Iterator[tuple[Rows, int, bool]]:
+def _with_end(portions: Iterator[tuple[Rows, int]]) -> Iterator[tuple[Rows, int, bool]]:
     """Yield each portion, and whether it is the last one."""
     before = next(portions)
     for portion in portions:

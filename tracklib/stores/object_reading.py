@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklib.errors import CorruptData, NotFound
+from tracklib.errors import CorruptData, NotFound, StoreUnavailable
 from tracklib.stores import catalog as tables
 from tracklib.stores import points
 from tracklib.stores.layout import object_name, run_folder, tombstone_key
@@ -29,6 +31,7 @@ __all__ = ["ObjectReader", "delete_objects"]
 
 WHOLE_BYTES: Final = 8 << 20
 """A segment up to this size is fetched as it is; of a larger one, what is needed."""
+_TRIES: Final = 10
 _TOGETHER: Final = 16
 """So many segments are fetched side by side."""
 
@@ -43,12 +46,33 @@ class ObjectReader:
 
     def __init__(self, bucket: Bucket, options: Mapping[str, Any]) -> None:
         self._bucket = bucket
-        self.catalog = Catalog(_identity(bucket.uri, options), volatile=bucket.protocol == "memory")
+        self._identity = _identity(bucket.uri, options)
+        self.catalog = Catalog(self._identity, volatile=bucket.protocol == "memory")
         self.refresher = Refresher(bucket, self.catalog)
 
     def close(self) -> None:
-        """Close the catalog."""
+        """Close the catalogs."""
         self.catalog.close()
+        if "_apart" in self.__dict__:
+            self._apart[0].close()
+
+    @cached_property
+    def _apart(self) -> tuple[Catalog, Refresher]:
+        """A catalog for runs that the other one does not know yet.
+
+        Who asks about one run need not wait until all are known; and if the run came into the tables before the others,
+        what it is gathered under would seem to be made by it.
+        """
+        catalog = Catalog(f"{self._identity} {id(self)}", volatile=True)
+        return catalog, Refresher(self._bucket, catalog, alone=True)
+
+    @contextmanager
+    def _look(self, run: str) -> Iterator[tuple[sqlite3.Connection, dict[str, Listed]]]:
+        """Give the tables that have a run as it is now, and the run's objects."""
+        catalog, refresher = (self.catalog, self.refresher) if self.refresher.knows(run) else self._apart
+        objects = refresher.refresh_run(run)
+        with catalog.reading() as connection:
+            yield connection, objects
 
     # ---- of all runs
 
@@ -73,8 +97,9 @@ class ObjectReader:
     def summaries(self, runs: Sequence[str]) -> dict[str, dict[str, Summary]]:
         """Return summaries by run and name."""
         if len(runs) == 1:
-            self.refresher.refresh_run(runs[0])
-        elif runs:
+            with self._look(runs[0]) as (connection, _):
+                return points.read_summaries(connection, {_key(connection, runs[0]): runs[0]})
+        if runs:
             self.refresher.refresh()
         with self.catalog.reading() as connection:
             return points.read_summaries(connection, {_key(connection, run): run for run in runs})
@@ -83,27 +108,23 @@ class ObjectReader:
 
     def run(self, run: str) -> RunInfo:
         """Return a run, whole."""
-        self.refresher.refresh_run(run)
-        with self.catalog.reading() as connection:
+        with self._look(run) as (connection, _):
             return tables.read_runs(connection, [_key(connection, run)], whole=True)[0]
 
     def artifacts(self, run: str) -> list[Artifact]:
         """List the artifacts of a run."""
-        self.refresher.refresh_run(run)
-        with self.catalog.reading() as connection:
+        with self._look(run) as (connection, _):
             return tables.list_artifacts(connection, _key(connection, run), run)
 
     def events(self, run: str, kinds: Sequence[str]) -> list[Event]:
         """List the kept records of a run."""
-        self.refresher.refresh_run(run)
-        with self.catalog.reading() as connection:
+        with self._look(run) as (connection, _):
             return tables.list_events(connection, _key(connection, run), kinds)
 
     def series(self, run: str, name: str, *, every: bool) -> SeriesPoints:
         """Return a series by step."""
-        while True:
-            objects = self.refresher.refresh_run(run)
-            with self.catalog.reading() as connection:
+        for _ in range(_TRIES):
+            with self._look(run) as (connection, objects):
                 key = _key(connection, run)
                 points.check_series(connection, key, name)
                 writers = connection.execute(
@@ -112,9 +133,10 @@ class ObjectReader:
             wanted = [(segment, position) for writer, position in writers for segment in segments_of(objects, writer)]
             try:
                 parts = [part for part in self._points(wanted, objects, name) if len(part.steps)]
-            except NotFound:  # They were merged meanwhile: then there are others.
+            except NotFound:  # They were put together meanwhile: then there are others.
                 continue
             return points.merged_points(parts, every=every)
+        raise StoreUnavailable(f"the points of run {run} are being put together again and again: try later")
 
     def _points(self, wanted: list[tuple[str, int]], objects: dict[str, Listed], name: str) -> Iterator[SeriesPoints]:
         for start in range(0, len(wanted), _TOGETHER):
@@ -154,6 +176,8 @@ class ObjectReader:
             except CorruptData as error:
                 self.refresher.news.tell(key, objects[key].token, str(error))
                 continue
+            except NotFound as error:
+                raise StoreUnavailable(f"{error}: it was just put together with others; call again") from error
             if len(rows):
                 yield rows
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracklib.errors import CorruptData, NotFound
-from tracklib.records import id_time, is_id
+from tracklib.records import RecordKind, id_time, is_id
 from tracklib.stores.layout import (
     CHANGES,
     ENTITIES,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from tracklib.stores.bucket import Bucket, Listed
     from tracklib.stores.object_catalog import Catalog
+    from tracklib.stores.object_fold import RunNews
 
 __all__ = ["Refresher"]
 
@@ -82,9 +83,15 @@ class Refresher:
         news: What reads the objects.
     """
 
-    def __init__(self, bucket: Bucket, catalog: Catalog) -> None:
+    def __init__(self, bucket: Bucket, catalog: Catalog, *, alone: bool = False) -> None:
+        """Say what is to be brought up to date.
+
+        Args:
+            alone: The catalog is asked about single runs only, and never about what they are gathered under.
+        """
         self._bucket = bucket
         self._catalog = catalog
+        self._alone = alone
         self.news = ObjectNews(bucket)
         # None where each question looks anew.
         self._is_fresh: bool | None = None
@@ -123,6 +130,11 @@ class Refresher:
             self._begin_anew(store)
         self._follow()
 
+    def knows(self, run: str) -> bool:
+        """Tell whether the catalog has a run."""
+        with self._catalog.reading() as connection:
+            return connection.execute("SELECT 1 FROM object_run WHERE id = ?", (run,)).fetchone() is not None
+
     def refresh_run(self, run: str) -> dict[str, Listed]:
         """See what has changed in one run; return its objects.
 
@@ -131,7 +143,11 @@ class Refresher:
         """
         objects = self._bucket.list(run_folder(run))
         try:
-            self._apply({run: objects})
+            moved = self._apply({run: objects}, single=not self._alone)
+            if moved:
+                # Where a run goes may be made by it, or by what came before and is not known here yet.
+                self._refresh()
+                self._apply({run: objects})
         except CatalogDamaged:
             self._apply({run: objects})
         if not records_keys(run, objects):
@@ -200,8 +216,12 @@ class Refresher:
         with ThreadPoolExecutor(min(_AT_ONCE, len(runs)), thread_name_prefix="tracklib-listing") as pool:
             return dict(zip(runs, pool.map(lambda run: self._bucket.list(run_folder(run)), runs), strict=True))
 
-    def _apply(self, listings: Listings, markers: Sequence[Marker] = ()) -> None:
-        """Read what has changed of these runs, and what these markers speak of, and put it into the tables."""
+    def _apply(self, listings: Listings, markers: Sequence[Marker] = (), *, single: bool = False) -> bool:
+        """Read what has changed of these runs, and what these markers speak of, and put it into the tables.
+
+        Args:
+            single: Do nothing where a run was moved, and tell so by returning True.
+        """
         entities = {marker.id: entity_key(marker.id) for marker in markers if not marker.run}
         puts = {key: self.news.of_entities([key]) for key in entities.values()}
         while listings or markers:
@@ -212,7 +232,9 @@ class Refresher:
             news = self.news.of_runs(changed, listings, known)
             gone = [run for run in listings if run not in keys]
             if not (news or gone or markers):
-                return
+                break
+            if single and _have_moved(news):
+                return True
             with self._catalog.writing() as connection:
                 # Another process may have put some of it there meanwhile.
                 current = known_parts(connection, changed)
@@ -225,6 +247,12 @@ class Refresher:
             done = {found.run for found in sound}
             listings = {run: listings[run] for run in changed if run not in done}
             markers = ()
+        return False
+
+
+def _have_moved(news: Sequence[RunNews]) -> bool:
+    told = (told for found in news for writer in found.writers for told in writer.records)
+    return any(each.record.kind == RecordKind.PLACE for each in told)
 
 
 def _note(connection: sqlite3.Connection, markers: Sequence[Marker]) -> None:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from tracklib.errors import ConfigError, CorruptData, NotFound
+from tracklib.errors import ConfigError, CorruptData, NotFound, StoreError, StoreUnavailable
 from tracklib.records import new_id
 from tracklib.settings import defaults, load_settings
 from tracklib.stores.arrow import require_arrow
@@ -81,7 +81,14 @@ class ObjectStore(Store):
 
     def check(self) -> None:  # noqa: D102 - as in the base
         require_arrow()  # Better now than in the background, where nobody waits for it.
-        self._prepare(again=True)
+        try:
+            self._prepare(again=True)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            # Options with which it cannot be used are not what others should mean who give none.
+            _given.pop(self.uri, None)
+            raise
 
     def _prepare(self, *, again: bool = False) -> None:
         """Make sure that the store has our format; `again` writes that down anew, which tells whether one may write."""
