@@ -25,7 +25,6 @@ from tracklib.stores.base import Store, is_next, open_store
 if TYPE_CHECKING:
     from tracklib.model import RunInfo
     from tracklib.records import Batch, PointGroup
-    from tracklib.stores.base import Store
 
 Point = tuple[str, int, float]
 

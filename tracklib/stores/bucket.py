@@ -377,8 +377,10 @@ def _s3_session(options: Mapping[str, Any]) -> Any:
 
 
 def _file_system(protocol: str) -> Any:
-    import fsspec
-
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingDependency(f"{protocol}:// needs fsspec: pip install 'tracklib-ml[s3]'") from None
     try:
         return fsspec.get_filesystem_class(protocol)
     except ImportError as error:
