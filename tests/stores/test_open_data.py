@@ -253,6 +253,8 @@ def test_spark_answers_as_tracklib_does(place: Place, blocks: list[Block], world
     if root.startswith("s3://"):
         root = str(world / "copied")
         fsspec.filesystem("s3").get(f"{place.root}/", f"{root}/", recursive=True)
+    else:
+        root = str(world / root)  # The session may have been begun in another folder.
     source = block_with(blocks, "import SparkSession").replace('"store"', repr(root))
     rows: list[Any] = []
     # Its session is the one that is there.
