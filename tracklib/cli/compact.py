@@ -43,6 +43,6 @@ def compact(*, settled_s: float, store: str | None, as_json: bool) -> None:
         click.echo("There is nothing to do: a SQLite store keeps itself compact.")
     else:
         click.echo(
-            f"The new snapshot holds {done.runs:,} runs; {done.merged:,} files of points were put together, "
+            f"The new snapshot holds {done.runs:,} {'run' if done.runs == 1 else 'runs'}; {done.merged:,} files of points were put together, "
             f"{done.deleted:,} old objects deleted."
         )
