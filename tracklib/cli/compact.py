@@ -42,7 +42,8 @@ def compact(*, settled_s: float, store: str | None, as_json: bool) -> None:
     elif opened.scheme == "sqlite":
         click.echo("There is nothing to do: a SQLite store keeps itself compact.")
     else:
+        runs = "1 run" if done.runs == 1 else f"{done.runs:,} runs"
         click.echo(
-            f"The new snapshot holds {done.runs:,} {'run' if done.runs == 1 else 'runs'}; {done.merged:,} files of points were put together, "
+            f"The new snapshot holds {runs}; {done.merged:,} files of points were put together, "
             f"{done.deleted:,} old objects deleted."
         )
