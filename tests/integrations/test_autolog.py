@@ -160,7 +160,7 @@ def test_importing_tracklib_touches_nothing(finish: Launch) -> None:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Return what a program has written, but for event files, which have times in them, and what Python has compiled."""
+    """Return what a program has written, but for event files, which have times in them, and compiled modules."""
     ours = {".tracklib", "spool", "events", "__pycache__"}
     files = [path for path in folder.rglob("*") if path.is_file() and not ours & set(path.parts)]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
