@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+import tracklib
 from tracklib.errors import CorruptData, NotFound, StoreError, StoreUnavailable, StoreVersion
 from tracklib.model import Project
 from tracklib.stores import connection as connection_module
 from tracklib.stores.base import RunQuery
 from tracklib.stores.mounts import network_filesystem
+from tracklib.stores.open_databases import is_open_here, read_head
 from tracklib.stores.schema import APPLICATION_ID, VERSION
 from tracklib.stores.sqlite import SqliteStore
 from tracklib.testing.batches import WriterScript, points
@@ -358,3 +360,43 @@ def test_a_forked_child_does_no_harm(store: SqliteStore, in_child: InChild) -> N
     assert in_child(partial(store.position, script.run, "0")) == str(script.position)
     script.ship(store, points({"loss": [1.0]}, steps=[1]))
     assert store.series(script.run, "loss").values.tolist() == [0.0, 1.0]
+
+
+BESIDE = """
+import sys, tracklib
+with tracklib.start_run("p", store=sys.argv[1], system_interval=0, auto_log_git=False, auto_log_env=False) as run:
+    run.log({"x": 1})
+"""
+
+
+@pytest.mark.parametrize("look", ["check", "artifact", "artifact of a folder"])
+def test_nobody_takes_its_locks_away(tmp_path: Path, look: str) -> None:
+    """A file that is opened and closed by the way loses the locks of the process, and others damage it then."""
+    uri = f"sqlite:///{tmp_path}/runs.db"
+    with tracklib.start_run("p", store=uri) as run:
+        run.log({"x": 1})
+    held = tracklib.get_run(run, store=uri)
+    assert held.metrics["x"].count == 1
+    for _ in range(3):
+        with tracklib.start_run("p", store=uri) as other:
+            other.log({"x": 1})
+            if look != "check":
+                other.log_artifact(tmp_path / "runs.db" if look == "artifact" else tmp_path, "copy")
+        subprocess.run([sys.executable, "-c", BESIDE, uri], check=True)
+
+        assert len(tracklib.list_runs(store=uri)) > 1
+    assert held.series("x").values.tolist() == [1.0]
+    assert len(tracklib.list_runs(store=uri)) == 7
+
+
+def test_a_file_that_is_open_here_is_known_by_any_name(tmp_path: Path) -> None:
+    """With what lies beside it, and only for as long."""
+    with SqliteStore(f"sqlite:///{tmp_path}/runs.db") as store:
+        written(store)
+        (tmp_path / "link").symlink_to("runs.db")
+        (tmp_path / "other").touch()
+        names = ("runs.db", "runs.db-wal", "runs.db-shm", "link", "other", "nothing")
+        assert [is_open_here(f"{tmp_path}/{name}") for name in names] == [True, True, True, True, False, False]
+
+    assert not any(is_open_here(f"{tmp_path}/{name}") for name in names)
+    assert read_head(tmp_path / "runs.db", 6) == b"SQLite"

@@ -6,11 +6,13 @@ import contextlib
 import os
 import sqlite3
 import time
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from tracklib.errors import CorruptData, NotFound, StoreError, StoreUnavailable, StoreVersion, TracklibError
 from tracklib.stores.mounts import network_filesystem
+from tracklib.stores.open_databases import FileIdentity, identity_of, open_tracked, read_head
 from tracklib.stores.schema import APPLICATION_ID, VERSION, create, migrate
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class SqliteFile:
         self.path = path
         self.generation = 0
         self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
+        self._identity: FileIdentity | None = None
         self._process = 0
         self._lock = RLock()
 
@@ -59,7 +61,7 @@ class SqliteFile:
         """
         self._refuse_network()
         try:
-            head = _head(self.path)
+            head = read_head(self.path, 100)
         except OSError as error:
             raise StoreError(
                 f"the store {self.path} cannot be opened: {error.strerror}; choose another with store=…"
@@ -69,7 +71,8 @@ class SqliteFile:
             raise StoreError(
                 f"the store {self.path} cannot be written to: change its rights or choose another with store=…"
             )
-        self._check_head(head)
+        if head is not None:  # Else it was found to be ours when it was opened.
+            self._check_head(head)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -122,7 +125,7 @@ class SqliteFile:
     def _open(self, *, create: bool) -> sqlite3.Connection:
         """Return a connection to the file that has the name now; an old one may be of a file that was deleted."""
         known = self._identity if self._process == os.getpid() else None
-        if self._connection is not None and known is not None and known == _identity(self.path):
+        if self._connection is not None and known is not None and known == identity_of(self.path):
             return self._connection
         self.close()
         if not create and not self.path.exists():
@@ -140,7 +143,7 @@ class SqliteFile:
             connection.close()
             raise
         # What is frozen now may not be so the next time.
-        self._identity = None if frozen else _identity(self.path)
+        self._identity = None if frozen else identity_of(self.path)
         self._connection, self._process = connection, os.getpid()
         self.generation += 1
         return connection
@@ -207,7 +210,10 @@ class SqliteFile:
 
 def _connect(path: Path, *, frozen: bool) -> sqlite3.Connection:
     target = f"{path.as_uri()}?immutable=1" if frozen else path
-    return sqlite3.connect(target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=frozen)
+    connect = partial(
+        sqlite3.connect, target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=frozen
+    )
+    return connect() if frozen else open_tracked(path, connect)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -244,19 +250,3 @@ def _translated(path: Path) -> Iterator[None]:
 
 def _is(error: sqlite3.Error, *codes: int) -> bool:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in codes
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - once per flush, and pathlib takes ten times as long
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(100)
-    except FileNotFoundError:
-        return b""
