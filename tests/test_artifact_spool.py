@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 import zipfile
 from dataclasses import replace
@@ -26,8 +27,10 @@ BLOBS = Path(".tracklib/blobs")
 
 
 def spooled() -> list[str]:
-    """Return the names of the blobs in the spool, in the order of their folders."""
-    return [path.name for path in sorted(Path(".tracklib/spool").glob("*/*.blobs/*"))]
+    """Return the names of the artifacts in the spool, in the order in which they were logged."""
+    texts = [path.read_text() for path in Path(".tracklib/spool").glob("*/*.blobs/*/artifact.json")]
+    told = [json.loads(text)["data"] for text in texts]
+    return [data["name"] for data in sorted(told, key=lambda data: data["created_at"])]
 
 
 def checksum(text: str) -> str:
@@ -57,27 +60,42 @@ def test_nobody_waits_for_a_store_that_is_away(away: Callable[[], None], caplog:
         Path("weights").write_text("epoch 2")
         run.log_artifact("weights", type="checkpoint")
         run.log({"loss": 1})
-        wait_until(lambda: "cannot be written to its store for now" in caplog.text)
-        assert spooled() == sorted(map(checksum, ("epoch 1", "epoch 2")))
+        wait_until(lambda: "artifacts cannot be brought to its store for now" in caplog.text)
+        assert spooled() == ["weights", "weights"]
         assert not run.flush(0.1)
         away()
 
     stored = tracklib.get_run(run)
-    assert [stored.read_artifact("weights", version=number)["weights"] for number in (1, 2)] == [b"epoch 1", b"epoch 2"]
+    assert [stored.read_artifact("weights", version=number)["weights"] for number in (0, 1)] == [b"epoch 1", b"epoch 2"]
     assert (stored.info.dropped, stored.metrics["loss"].count) == ({}, 1)
     assert list(Path(".tracklib/spool").iterdir()) == []
 
 
-def test_what_the_end_does_not_wait_for_goes_with_a_sync(away: Callable[[], None]) -> None:
-    """Records and bytes stay together in the spool until then."""
+def test_what_is_logged_beside_them_does_not_wait_for_artifacts(away: Callable[[], None]) -> None:
+    """Metrics get to the store while the bytes cannot."""
+    with tracklib.start_run(flush_interval=0.01) as run:
+        run.log_text("hello", "notes")
+        run.log({"loss": 1})
+        wait_until(Path(".tracklib/tracklib.db").exists)
+        assert run._shipper.flush(60)
+        assert tracklib.get_run(run.id).metrics["loss"].count == 1
+        assert tracklib.get_run(run.id).artifacts == []
+        away()
+
+    assert [artifact.name for artifact in tracklib.get_run(run).artifacts] == ["notes"]
+
+
+def test_what_the_end_does_not_wait_for_comes_behind_it(away: Callable[[], None]) -> None:
+    """The run has ended for every reader; its artifacts arrive for as long as the process lives."""
     with tracklib.start_run(finish_timeout=0.1) as run:
         run.log_text("hello", "notes")
-    assert spooled() == [checksum("hello")]
+    assert spooled() == ["notes"]
+    wait_until(lambda: tracklib.get_run(run).status == "completed")
     away()
-    wait_until(lambda: not spooled())  # The shipper goes on for as long as the process lives.
     wait_until(lambda: not list(Path(".tracklib/spool").iterdir()))
 
     assert tracklib.get_run(run).read_artifact("notes") == {"notes.txt": b"hello"}
+    assert tracklib.get_run(run).status == "completed"
 
 
 def test_an_artifact_that_is_seen_can_be_read() -> None:
@@ -87,7 +105,6 @@ def test_an_artifact_that_is_seen_can_be_read() -> None:
             run.log_text(str(number), f"notes{number}")
             if number % 10 == 0:
                 assert run.flush(60)
-                assert spooled() == []
             try:
                 stored = tracklib.get_run(run)
             except NotFound:
@@ -120,7 +137,7 @@ def test_two_writers_of_a_run_keep_the_same_content(order: tuple[int, int]) -> N
     other = Run(replace(main._identity, writer="0.other", primary=False), main._settings)
     for writer in (main, other):
         writer.log_text("same", writer._identity.writer)
-    assert spooled() == [checksum("same")] * 2
+    assert len(spooled()) == 2
     for number in order:
         assert (main, other)[number].finish()
 
@@ -139,59 +156,43 @@ def test_offline_artifacts_wait_for_a_sync() -> None:
     (recovered,) = tracklib.sync()
 
     assert (recovered.problem, recovered.set_aside) == (None, ())
-    assert tracklib.get_run(run).read_artifact("notes", version=1) == {"notes.txt": b"one"}
+    assert recovered.artifacts == 2
+    assert tracklib.get_run(run).read_artifact("notes", version=0) == {"notes.txt": b"one"}
     assert list(Path(".tracklib/spool").iterdir()) == []
 
 
-def test_a_damaged_copy_does_not_hold_up_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    """It is set aside and told; the run and its other artifacts are there."""
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("o"), Path.unlink], ids=["cut off", "deleted"])
+def test_a_copy_that_is_not_whole_does_not_hold_up_the_others(damage: Callable[[Path], object]) -> None:
+    """A power cut may do that; the artifact says which file it is, and the others are there."""
     with tracklib.start_run(mode="offline") as run:
         for text in ("one", "two"):
             run.log_text(text, text)
         run.log({"loss": 1})
-    (copy,) = Path(".tracklib/spool").glob(f"*/*.blobs/{checksum('one')}")
-    copy.write_text("oNe")
-    (recovered,) = tracklib.sync()
-
-    damaged = Path.cwd() / f".tracklib/spool/{run.id}/0-{checksum('one')}.damaged"
-    assert (recovered.problem, recovered.set_aside) == (None, (str(damaged),))
-    assert damaged.read_text() == "oNe"
-    assert "is damaged and is kept as" in caplog.text
-    stored = tracklib.get_run(run)
-    assert stored.read_artifact("two") == {"two.txt": b"two"}
-    assert (stored.metrics["loss"].count, stored.status) == (1, "completed")
-    with pytest.raises(NotFound, match=checksum("one")):
-        stored.read_artifact("one")
-
-
-def test_a_copy_that_somebody_deleted_does_not_hold_up_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    """A warning says which it was."""
-    with tracklib.start_run(mode="offline") as run:
-        for text in ("one", "two"):
-            run.log_text(text, text)
-    for copy in Path(".tracklib/spool").glob(f"*/*.blobs/{checksum('one')}"):
-        copy.unlink()
+    (copy,) = [path for path in Path(".tracklib/spool").glob("*/*.blobs/*/0") if path.read_text() == "one"]
+    damage(copy)
     (recovered,) = tracklib.sync()
 
     assert (recovered.problem, recovered.set_aside) == (None, ())
-    assert checksum("one") in caplog.text
-    assert [artifact.name for artifact in tracklib.get_run(run).artifacts] == ["one", "two"]
-    assert tracklib.get_run(run).read_artifact("two") == {"two.txt": b"two"}
+    stored = tracklib.get_run(run)
+    one, two = stored.artifacts
+    assert one.metadata["problem"] == "not whole any more in the spool: one.txt"
+    assert (one.checksum, two.metadata) == ("", {})
+    assert stored.read_artifact("two") == {"two.txt": b"two"}
+    assert (stored.metrics["loss"].count, stored.status) == (1, "completed")
 
 
-def test_a_damaged_journal_leaves_what_nobody_has_named() -> None:
-    """A later part of it may still be read by somebody, and says what the files are."""
+def test_artifacts_do_not_need_their_journal() -> None:
+    """Where a part of it is damaged, all of them get to the store all the same."""
     with tracklib.start_run(mode="offline") as run:
         run.log_text("one", "one")
-        run.log_text("two", "two")
+        run.log({"loss": 1})
     (journal,) = Path(".tracklib/spool").glob("*/*.journal")
     content = journal.read_bytes()
-    journal.write_bytes(content.replace(b'"name":"two"', b'"name":"twO"', 1))
+    journal.write_bytes(content.replace(b'"completed"', b'"complet\xff"', 1))
     (recovered,) = tracklib.sync()
 
     assert [Path(name).name for name in recovered.set_aside] == ["0-0.damaged"]
-    assert [artifact.name for artifact in tracklib.get_run(run).artifacts] == ["one"]
-    assert spooled() == [checksum("two")]
+    assert tracklib.get_run(run).read_artifact("one") == {"one.txt": b"one"}
 
 
 def test_what_is_logged_after_the_end_leaves_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -205,17 +206,32 @@ def test_what_is_logged_after_the_end_leaves_nothing(caplog: pytest.LogCaptureFi
     assert list(Path(".tracklib/spool").iterdir()) == []
 
 
-def test_half_a_folder_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
-    """An artifact with a file that cannot be read is lost as a whole, and counted."""
+def test_what_cannot_be_read_is_left_out() -> None:
+    """Of a folder, and the artifact says why; the rest is kept."""
     Path("folder").mkdir()
     Path("folder/a").write_text("fine")
-    Path("folder/b").symlink_to("/proc/self/mem")
+    Path("folder/b").symlink_to("nowhere")
     with tracklib.start_run() as run:
         run.log_artifact("folder")
-        assert spooled() == []
 
-    assert "'folder' could not be kept" in caplog.text
-    assert (run.stored_bytes, tracklib.get_run(run).info.dropped) == (0, {"artifact": 1})
+    stored = tracklib.get_run(run)
+    assert stored.read_artifact("folder") == {"a": b"fine"}
+    assert stored.artifacts[0].metadata == {"skipped": {"b": "it is a link that leads nowhere"}}
+    assert stored.info.dropped == {}
+
+
+def test_a_spool_without_room_costs_the_artifact_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """It is counted on the run, and nothing of it is left behind."""
+    with tracklib.start_run() as run:
+        (folder,) = Path(".tracklib/spool").glob("*")
+        (folder / "0.blobs").write_text("in the way")
+        run.log_text("hello", "notes")
+        run.log({"loss": 1})
+        (folder / "0.blobs").unlink()
+
+    assert "the artifact 'notes' could not be kept" in caplog.text
+    stored = tracklib.get_run(run)
+    assert (stored.artifacts, stored.info.dropped, stored.metrics["loss"].count) == ([], {"artifact": 1}, 1)
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
@@ -224,7 +240,7 @@ def test_the_snapshot_of_a_source_goes_the_same_way(mode: str, monkeypatch: pyte
     monkeypatch.setenv("TRACKLIB_AUTO_LOG_GIT", "1")
     Path("train.py").write_text("print(1)")
     with tracklib.start_run(mode=mode, flush_interval=0.01) as run:
-        wait_until(lambda: bool(spooled()) or BLOBS.exists())
+        wait_until(lambda: any(Path(".tracklib/spool").glob("*/0.blobs")) or BLOBS.exists())
     tracklib.sync()
 
     stored = tracklib.get_run(run)

@@ -206,8 +206,8 @@ told[0] = run.finish()
     found._store.close()
 
 
-def test_bytes_whose_record_has_no_room_are_not_kept(start: Start, records: Any) -> None:
-    """Nobody could name them, and the room is needed; what another record names stays."""
+def test_an_artifact_that_has_no_room_leaves_nothing(start: Start, records: Any) -> None:
+    """The room is needed; what was kept before stays."""
     program = start("""
 import resource
 run = start(mode="offline")
@@ -215,7 +215,7 @@ run.log_text("text", "small")
 run.log_artifact(__file__, "program")
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
 for name in (__file__, "errors0.txt"):
-    run.log_artifact(name, "large", metadata={"larger than a segment": "x" * 2_000_000})
+    run.log_artifact(name, "large", metadata={"larger than may be": "x" * 2_000_000})
 told[0] = len(os.listdir(f"spool/{run.id}/0.blobs"))
 """)
 
@@ -223,4 +223,4 @@ told[0] = len(os.listdir(f"spool/{run.id}/0.blobs"))
     assert program.told() == 2
     run = records.run()
     assert [len(run.read_artifact(artifact.name)) for artifact in run.artifacts] == [1, 1]
-    assert run.info.dropped == {"record": 2}
+    assert run.info.dropped == {"artifact": 2}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tracklib.recording.decode import Decoded
 from tracklib.recording.hot_path import RESERVE
-from tracklib.recording.journal import Journal
+from tracklib.recording.journal import Journal, forget_segments
 from tracklib.records import RecordKind
 
 Point = tuple[str, int, float]
@@ -363,7 +363,7 @@ def test_old_segments_are_forgotten_when_they_are_many(new_journal: NewJournal) 
     while len(journal.segments) < 6:
         journal.log({"x": 0})
     shipped = journal.segments[3].position
-    journal.forget(shipped, keep_bytes=journal.segments[0].capacity)
+    forget_segments(journal, shipped, keep_bytes=journal.segments[0].capacity)
 
     assert [segment.info.segment for segment in journal.segments] == [0, 4, 5]
     assert sorted(path.name for path in journal.directory.iterdir()) == ["0-0.journal", "0-4.journal", "0-5.journal"]

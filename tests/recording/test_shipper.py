@@ -17,6 +17,7 @@ from tracklib.errors import StoreError, StoreUnavailable
 from tracklib.recording import shipper as module
 from tracklib.recording.journal import Journal
 from tracklib.recording.recovery import recover
+from tracklib.recording.shared_store import SharedStore
 from tracklib.recording.shipper import Shipper
 from tracklib.records import Batch, RecordKind
 from tracklib.stores.base import Store, open_store
@@ -59,7 +60,7 @@ def _ship(store: Moody) -> Iterator[Callable[..., Shipper]]:
     shippers: list[Shipper] = []
 
     def ship(journal: Journal, **options: Any) -> Shipper:
-        shippers.append(Shipper(journal, lambda: store, **{"interval_s": 0.02, **options}))
+        shippers.append(Shipper(journal, SharedStore(lambda: store), **{"interval_s": 0.02, **options}))
         shippers[-1].start()
         return shippers[-1]
 
@@ -257,7 +258,7 @@ def test_a_store_that_cannot_be_opened_is_tried_again(journal: Journal, store: M
             raise error
         return store
 
-    shipper = Shipper(journal, opened, interval_s=0.01)
+    shipper = Shipper(journal, SharedStore(opened), interval_s=0.01)
     shipper.start()
     journal.log({"x": 1}, 1)
     assert finish(shipper, wait_s=PATIENCE_SECONDS)

@@ -1,24 +1,26 @@
-"""The bytes of artifacts between a program and its store."""
+"""The files of artifacts between a program and its store."""
 
 from __future__ import annotations
 
-import io
-import logging
+import errno
 import os
-import threading
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tracklib.errors import CorruptData, StoreUnavailable
+from tracklib.errors import CorruptData
+from tracklib.recording import spooled as module
 from tracklib.recording.remains import sweep
-from tracklib.recording.spooled import STALE_SECONDS, SpooledBlobs
-from tracklib.records import Record, RecordKind
+from tracklib.recording.spooled import STALE_SECONDS, Pending, PendingFile, SpooledFiles, duplicate
+from tracklib.records import Record, RecordKind, new_id
 from tracklib.stores.sqlite import SqliteStore
 
 
@@ -28,345 +30,282 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path / "spool" / "run"
 
 
-@pytest.fixture(name="blobs")
-def _blobs(folder: Path) -> SpooledBlobs:
-    return SpooledBlobs(folder, "0")
+@pytest.fixture(name="files")
+def _files(folder: Path) -> SpooledFiles:
+    return SpooledFiles(folder, "0")
 
 
-class Moody(SqliteStore):
-    """A store that can be away, or take files only as bytes."""
-
-    mood: Exception | None = None
-    as_bytes = False
-
-    def keep_file(self, path: Path, checksum: str) -> None:
-        if self.mood is not None:
-            raise self.mood
-        if self.as_bytes:
-            super(SqliteStore, self).keep_file(path, checksum)
-        else:
-            super().keep_file(path, checksum)
+def stage(files: SpooledFiles, *contents: bytes, artifact: str = "", **data: Any) -> Pending:
+    """Promise an artifact that has files of these contents, named by their numbers."""
+    with files.staging(artifact or new_id()) as staging:
+        for number, content in enumerate(contents):
+            staging.write(str(number), content)
+        return staging.publish({"created_at": time.time(), **data})
 
 
-@pytest.fixture(name="store", params=["moved", "as bytes"])
-def _store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Moody]:
-    """Return a store that moves files to itself, or one that copies them."""
-    with Moody(f"sqlite:///{tmp_path / 'runs.db'}") as store:
-        store.as_bytes = request.param == "as bytes"
-        yield store
-
-
-def named(*contents: bytes, **metadata: Any) -> Record:
-    """Return the record of an artifact that has files of these contents."""
-    files = [{"path": "x", "size": len(content), "checksum": sha256(content).hexdigest()} for content in contents]
-    return Record(RecordKind.ARTIFACT, 0.0, {"files": files, "metadata": metadata})
-
-
-def keep(blobs: SpooledBlobs, *contents: bytes) -> Record:
-    """Spool these contents; return the record that names them."""
-    with blobs.staging() as staging:
-        for content in contents:
-            staging.add(io.BytesIO(content))
-        staging.publish(lambda: True)
-    return named(*contents)
-
-
-def said(records: list[Any], record: Any) -> bool:
-    """Write a record, as a journal does."""
-    records.append(record)
-    return True
-
-
-def content_of(store: Moody, content: bytes) -> bytes:
-    with store.open_blob(sha256(content).hexdigest()) as file:
-        return file.read()
-
-
-def files_in(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def names(*contents: bytes) -> list[str]:
-    return sorted(sha256(content).hexdigest() for content in contents)
+def aged(path: Path, seconds: float) -> None:
+    os.utime(path, (time.time() - seconds,) * 2)
 
 
 # ---- into the spool
 
 
-def test_a_copy_has_its_checksum_as_its_name(blobs: SpooledBlobs, folder: Path) -> None:
-    """It gets it before the record is written that names it."""
-    seen: list[list[str]] = []
-    with blobs.staging() as staging:
-        spooled = staging.add(io.BytesIO(b"weights"))
-        assert seen == []
-        assert files_in(folder) != names(b"weights")
-        staging.publish(lambda: said(seen, files_in(folder)))
+def test_what_is_promised_is_found_by_others(files: SpooledFiles, folder: Path) -> None:
+    """Whoever has the folder knows what was logged, in the order in which it was."""
+    first = stage(files, b"weights", b"", name="a")
+    second = stage(files, name="b")
 
-    assert spooled == (sha256(b"weights").hexdigest(), 7)
-    assert seen == [names(b"weights")]
-    assert (folder / "0.blobs" / spooled.checksum).read_bytes() == b"weights"
+    assert SpooledFiles(folder, "0").pending() == [first, second]
+    assert first.files == (PendingFile("0", "0", 7), PendingFile("1", "1", 0))
+    assert (files.path(first.id) / "0").read_bytes() == b"weights"
+    assert (first.size, second.size) == (7, 0)
 
 
-def test_the_same_content_is_there_once(blobs: SpooledBlobs, folder: Path) -> None:
-    """Within an artifact and among several."""
-    keep(blobs, b"a", b"b", b"a")
-    keep(blobs, b"a")
+def test_what_is_not_promised_leaves_no_trace(files: SpooledFiles, folder: Path) -> None:
+    """A disk that fills up, or an exception of whoever makes the files, takes nothing but this artifact."""
+    stage(files, b"other")
+    before = names_in(folder)
 
-    assert files_in(folder) == names(b"a", b"b")
+    def fail() -> None:
+        with files.staging(new_id()) as staging:
+            staging.write("x", b"abc")
+            raise OSError(errno.ENOSPC, "full")
 
-
-class Failing(io.BytesIO):
-    """A file that cannot be read to its end."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self.tell():
-            raise OSError(5, "Input/output error")
-        return super().read(10)
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert names_in(folder) == before
 
 
-def test_a_file_that_fails_leaves_nothing(blobs: SpooledBlobs, folder: Path) -> None:
-    """Nor do those before it: an artifact is kept whole or not at all."""
-    with blobs.staging() as staging:
-        staging.add(io.BytesIO(b"first"))
-        with pytest.raises(OSError, match="Input/output error"):
-            staging.add(Failing(b"x" * 100))
+def test_a_file_is_copied(files: SpooledFiles, tmp_path: Path) -> None:
+    """What becomes of the original later does not matter."""
+    source = tmp_path / "weights"
+    source.write_bytes(b"epoch 1")
+    with files.staging(new_id()) as staging:
+        assert staging.copy("weights", source)
+        pending = staging.publish({})
+    source.write_bytes(b"epoch 2, longer")
 
-    assert files_in(folder) == []
-
-
-def test_bytes_without_a_record_are_not_kept(blobs: SpooledBlobs, folder: Path) -> None:
-    """But for those that another record names."""
-    keep(blobs, b"a")
-    with blobs.staging() as staging:
-        for content in (b"a", b"b"):
-            staging.add(io.BytesIO(content))
-        staging.publish(lambda: False)
-    with blobs.staging() as staging:
-        staging.add(io.BytesIO(b"c"))
-        with pytest.raises(OSError, match="full"):
-            staging.publish(no_room)
-
-    assert files_in(folder) == names(b"a")
+    assert (files.path(pending.id) / "0").read_bytes() == b"epoch 1"
+    assert pending.files == (PendingFile("weights", "0", 7),)
 
 
-def no_room() -> bool:
-    raise OSError(28, "the disk is full")
-
-
-def test_a_spool_that_was_deleted_is_made_again(blobs: SpooledBlobs, folder: Path) -> None:
-    """As a journal makes its folder again."""
-    keep(blobs, b"a")
-    blobs.clear()
-    folder.rmdir()
-    keep(blobs, b"b")
-
-    assert files_in(folder) == names(b"b")
-
-
-# ---- out of the spool
-
-
-def test_a_store_takes_what_records_name(blobs: SpooledBlobs, folder: Path, store: Moody) -> None:
-    """And what it has is not kept twice."""
-    record = keep(blobs, b"a", b"b", b"")
-    keep(blobs, b"c")
-    blobs.bring(store, [Record(RecordKind.PARAMS, 0.0, {"params": {}}), record])
-
-    assert [content_of(store, content) for content in (b"a", b"b", b"")] == [b"a", b"b", b""]
-    assert files_in(folder) == names(b"c")
-
-
-def test_the_snapshot_of_a_source_is_a_blob_too(blobs: SpooledBlobs, folder: Path, store: Moody) -> None:
-    """Its record names it otherwise."""
-    keep(blobs, b"zip")
-    blobs.bring(store, [Record(RecordKind.SOURCE, 0.0, {"snapshot": sha256(b"zip").hexdigest(), "diff": ""})])
-    blobs.bring(store, [Record(RecordKind.SOURCE, 0.0, {"snapshot": None}), Record(RecordKind.SOURCE, 0.0, {})])
-
-    assert content_of(store, b"zip") == b"zip"
-    assert files_in(folder) == []
-
-
-def test_bringing_twice_is_harmless(
-    blobs: SpooledBlobs, store: Moody, caplog: pytest.LogCaptureFixture, folder: Path
+def test_a_file_that_never_stands_still_is_copied_as_it_is(
+    files: SpooledFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the store has may come again, or be missing from the spool: nobody is warned of that."""
-    record = keep(blobs, b"a")
-    blobs.bring(store, [record, record])
-    blobs.bring(store, [record])
-    keep(blobs, b"a")
-    blobs.bring(store, [record])
+    """It is said that it changed; nobody waits for it for ever."""
+    source = tmp_path / "log"
+    source.write_bytes(b"x")
 
-    assert content_of(store, b"a") == b"a"
-    assert files_in(folder) == []
-    assert caplog.records == []
+    def copying(original: Any, copy: Any) -> None:
+        duplicate(original, copy)
+        with source.open("ab") as file:
+            file.write(b"more")
 
+    monkeypatch.setattr(module, "duplicate", copying)
+    with files.staging(new_id()) as staging:
+        stood_still = staging.copy("log", source)
+        pending = staging.publish({})
 
-def test_writers_of_a_run_do_not_touch_each_others(folder: Path, store: Moody) -> None:
-    """Each has a folder, though they have the same content."""
-    one, other = SpooledBlobs(folder, "0"), SpooledBlobs(folder, "0.9k2m4x7q1a")
-    record = keep(one, b"a")
-    keep(other, b"a")
-    one.bring(store, [record])
-    one.clear()
-    assert files_in(folder) == names(b"a")
-    other.bring(store, [record])
-
-    assert files_in(folder) == []
-    assert content_of(store, b"a") == b"a"
+    assert not stood_still
+    assert pending.size == (files.path(pending.id) / "0").stat().st_size > 1
 
 
-def test_a_store_that_is_away_gets_them_later(blobs: SpooledBlobs, folder: Path, store: Moody) -> None:
-    """Until then they stay."""
-    record = keep(blobs, b"a")
-    store.mood = StoreUnavailable("away")
-    with pytest.raises(StoreUnavailable):
-        blobs.bring(store, [record])
-    assert files_in(folder) == names(b"a")
-    store.mood = None
-    blobs.bring(store, [record])
-
-    assert content_of(store, b"a") == b"a"
-
-
-def test_a_damaged_copy_is_set_aside(
-    blobs: SpooledBlobs, folder: Path, store: Moody, caplog: pytest.LogCaptureFixture
+def test_a_file_that_changed_once_is_copied_again(
+    files: SpooledFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are brought, and somebody can look at it."""
-    record = keep(blobs, b"a", b"b")
-    (folder / "0.blobs" / sha256(b"a").hexdigest()).write_bytes(b"A")
-    blobs.bring(store, [record])
-    blobs.bring(store, [record])
+    """The copy is of the later state."""
+    source = tmp_path / "weights"
+    source.write_bytes(b"first")
+    changes = [b"second, longer"]
 
-    damaged = folder / f"0-{sha256(b'a').hexdigest()}.damaged"
-    assert blobs.damaged == [damaged]
-    assert damaged.read_bytes() == b"A"
-    assert content_of(store, b"b") == b"b"
-    aside, missing = (record.getMessage() for record in caplog.records)
-    assert "is damaged and is kept as" in aside
-    assert "cannot be read from its store: its copy in the spool is damaged" in missing
+    def copying(original: Any, copy: Any) -> None:
+        duplicate(original, copy)
+        if changes:
+            source.write_bytes(changes.pop())
 
+    monkeypatch.setattr(module, "duplicate", copying)
+    with files.staging(new_id()) as staging:
+        assert staging.copy("weights", source)
+        pending = staging.publish({})
 
-def test_a_store_that_is_damaged_itself_is_not_believed(blobs: SpooledBlobs, folder: Path, store: Moody) -> None:
-    """A copy that is sound waits, whatever the store says."""
-    record = keep(blobs, b"a")
-    store.mood = CorruptData("the list of files is damaged")
-    with pytest.raises(CorruptData, match="the list of files"):
-        blobs.bring(store, [record])
-
-    assert (files_in(folder), blobs.damaged) == (names(b"a"), [])
+    assert (files.path(pending.id) / "0").read_bytes() == b"second, longer"
 
 
-def test_a_copy_that_is_missing_is_told_once(
-    blobs: SpooledBlobs, store: Moody, caplog: pytest.LogCaptureFixture
+def test_what_was_written_to_a_folder_is_taken(files: SpooledFiles) -> None:
+    """A model writes its own files; they are not copied once more."""
+    with files.staging(new_id()) as staging:
+        (staging.folder / "model" / "deep").mkdir(parents=True)
+        (staging.folder / "model" / "deep" / "b").write_bytes(b"bb")
+        (staging.folder / "model" / "a").write_bytes(b"a")
+        staging.take("model")
+        pending = staging.publish({})
+
+    assert pending.files == (PendingFile("a", "model/a", 1), PendingFile("deep/b", "model/deep/b", 2))
+
+
+def test_a_spool_that_was_deleted_is_made_anew(files: SpooledFiles, folder: Path) -> None:
+    """Somebody may tidy up in the middle of a run."""
+    stage(files, b"a")
+    files.clear()
+    pending = stage(files, b"b")
+
+    assert files.pending() == [pending]
+    assert folder.is_dir()
+
+
+_SHARED_BYTES = """
+import sys
+from pathlib import Path
+from tracklib.recording.spooled import duplicate
+folder = Path(sys.argv[1])
+(folder / "a").write_bytes(bytes(range(256)) * 4096)
+with (folder / "a").open("rb") as source, (folder / "b").open("wb") as target:
+    duplicate(source, target)
+assert (folder / "b").read_bytes() == (folder / "a").read_bytes()
+"""
+
+
+def test_a_copy_may_share_its_bytes(tmp_path: Path) -> None:
+    """On XFS the file system is asked to share them: no byte is copied.
+
+    It needs mkfs.xfs and the right to mount; elsewhere the plain copy is what is tested.
+    """
+    mounted = _mounted_xfs(tmp_path)
+    try:
+        subprocess.run([sys.executable, "-c", _SHARED_BYTES, str(mounted or tmp_path)], check=True)
+        if mounted is not None:
+            extents = subprocess.run(["filefrag", "-v", str(mounted / "b")], capture_output=True, text=True, check=True)
+            assert "shared" in extents.stdout
+    finally:
+        if mounted is not None:
+            subprocess.run(["umount", str(mounted)], check=True)
+
+
+def _mounted_xfs(tmp_path: Path) -> Path | None:
+    image, place = tmp_path / "image", tmp_path / "mounted"
+    with image.open("wb") as file:
+        file.truncate(400 << 20)
+    place.mkdir()
+    try:
+        subprocess.run(["mkfs.xfs", "-q", str(image)], check=True, capture_output=True)
+        subprocess.run(["mount", "-o", "loop", str(image), str(place)], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return place
+
+
+# ---- what is known of them
+
+
+@given(
+    st.builds(
+        Pending,
+        id=st.just("01JD0000000000000000000000"),
+        data=st.dictionaries(st.text(), st.none() | st.booleans() | st.text() | st.integers() | st.lists(st.text())),
+        files=st.lists(st.builds(PendingFile, st.text(), st.text(), st.integers(0))).map(tuple),
+        source=st.text(),
+        fetch=st.booleans(),
+    )
+)
+def test_a_promise_is_read_as_it_was_written(pending: Pending) -> None:
+    """Whatever names and metadata there are."""
+    assert Pending.parse(pending.text()) == pending
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"id": 1}', '{"files": [[1]]}', "null"])
+def test_what_is_no_promise_is_passed_over(files: SpooledFiles, text: str) -> None:
+    """A machine that lost its power may have left half of one; the others are read."""
+    whole = stage(files, b"x")
+    broken = files.path(new_id())
+    broken.mkdir()
+    (broken / "artifact.json").write_text(text)
+
+    with pytest.raises(CorruptData):
+        Pending.parse(text)
+    assert files.pending() == [whole]
+
+
+# ---- out of it
+
+
+def test_what_the_store_has_is_forgotten(files: SpooledFiles) -> None:
+    """It alone."""
+    first, second = stage(files, b"a"), stage(files, b"b")
+    files.forget(first.id)
+    files.forget(first.id)
+
+    assert (files.pending(), files.path(first.id).exists()) == ([second], False)
+
+
+def test_new_files_are_brought_to_the_disk(files: SpooledFiles) -> None:
+    """Also when some of them are gone by then, which is no error."""
+    first = stage(files, b"a")
+    stage(files, b"b")
+    files.forget(first.id)
+    files.sync()
+
+    assert not files._unsynced
+
+
+@pytest.fixture(name="store")
+def _store(tmp_path: Path) -> SqliteStore:
+    return SqliteStore(f"sqlite:///{tmp_path / 'runs.db'}")
+
+
+def source_record(checksum: str | None) -> Record:
+    return Record(RecordKind.SOURCE, 0.0, {"snapshot": checksum})
+
+
+def test_a_snapshot_of_the_source_goes_with_its_record(files: SpooledFiles, folder: Path, store: SqliteStore) -> None:
+    """The store has it before it gets the record."""
+    checksum = files.keep(b"source")
+    assert checksum == sha256(b"source").hexdigest()
+    files.bring(store, [source_record(None), source_record(checksum), source_record(checksum)])
+
+    with store.open_blob(checksum) as file:
+        assert file.read() == b"source"
+    assert names_in(folder) == []
+
+
+def test_other_records_bring_nothing(files: SpooledFiles, folder: Path, store: SqliteStore) -> None:
+    """What artifacts name is in the store before they are told."""
+    pending = stage(files, b"x")
+    data = {"files": [{"path": "0", "size": 1, "checksum": sha256(b"x").hexdigest()}]}
+    files.bring(store, [Record(RecordKind.ARTIFACT, 0.0, data), source_record("../../etc/passwd")])
+
+    assert files.pending() == [pending]
+    assert list(store.blobs()) == []
+    assert names_in(folder) == ["0", "artifact.json"]
+
+
+# ---- what is left behind
+
+
+@pytest.mark.parametrize("make", [stage, lambda files: files.keep(b"x")], ids=["artifact", "snapshot"])
+def test_what_a_kill_left_is_swept_some_time_later(
+    files: SpooledFiles, folder: Path, make: Callable[[SpooledFiles], object]
 ) -> None:
-    """Somebody has deleted it; the record is worth shipping all the same."""
-    for _ in range(2):
-        blobs.bring(store, [named(b"a"), named(b"a")])
-
-    (warning,) = caplog.records
-    assert (warning.levelno, sha256(b"a").hexdigest() in warning.getMessage()) == (logging.WARNING, True)
-
-
-def test_what_was_only_noted_is_missed_by_nobody(
-    blobs: SpooledBlobs, store: Moody, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A reference has checksums and no bytes; where there are some, its metadata were somebody's own words."""
-    blobs.bring(store, [named(b"a", reference=True)])
-    keep(blobs, b"b")
-    blobs.bring(store, [named(b"b", reference=True)])
-
-    assert caplog.records == []
-    assert content_of(store, b"b") == b"b"
-
-
-@pytest.mark.parametrize("checksum", ["../../../etc/passwd", "", "a" * 63, None, 5, "A" * 64])
-def test_only_checksums_are_looked_for(blobs: SpooledBlobs, store: Moody, checksum: Any) -> None:
-    """A record may say anything."""
-    blobs.bring(store, [Record(RecordKind.ARTIFACT, 0.0, {"files": [{"checksum": checksum}], "metadata": None})])
-    blobs.bring(store, [Record(RecordKind.SOURCE, 0.0, {"snapshot": checksum}), Record(RecordKind.ARTIFACT, 0.0, {})])
-
-    assert blobs.damaged == []
-
-
-def test_new_copies_are_synced_whatever_became_of_them(blobs: SpooledBlobs, store: Moody) -> None:
-    """One that the store has by then is none of ours."""
-    blobs.bring(store, [keep(blobs, b"a")])
-    keep(blobs, b"b")
-    blobs.sync()
-    blobs.sync()
-
-    assert not blobs._unsynced
-
-
-def test_many_threads_and_a_shipper(blobs: SpooledBlobs, folder: Path, store: Moody) -> None:
-    """The same contents come and go; whatever a record names, the store has after it was brought."""
-    records: list[Record] = []
-    kinds = [bytes([number]) * 1000 for number in range(5)]
-
-    def work(number: int) -> None:
-        for step in range(40):
-            content = kinds[(number + step) % 5]
-            with blobs.staging() as staging:
-                staging.add(io.BytesIO(content))
-                staging.publish(partial(said, records, named(content)))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    brought = 0
-    while brought < 160:
-        known = len(records)
-        blobs.sync()
-        blobs.bring(store, records[brought:known])
-        brought = known
-    for thread in threads:
-        thread.join()
-
-    assert [content_of(store, content) for content in kinds] == kinds
-    assert set(files_in(folder)) <= set(names(*kinds))
-    assert blobs.damaged == []
-
-
-# ---- what is left
-
-
-def test_blobs_without_a_journal_are_swept_after_a_while(blobs: SpooledBlobs, folder: Path) -> None:
-    """Nothing names them; but a process may just be about to delete them itself."""
-    keep(blobs, b"a")
-    blobs.create()
+    """Not at once: its owner may be about to begin."""
+    make(files)
     sweep(folder)
-    assert len(files_in(folder)) == 2
-    for path in blobs.folder.iterdir():
-        os.utime(path, (0, time.time() - STALE_SECONDS - 1))
+    assert any(files.folder.iterdir())
+    for path in files.folder.iterdir():
+        aged(path, STALE_SECONDS + 60)
     sweep(folder)
 
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("beside", ["0-0.journal", "0-3.damaged", "0-1.17.tmp"])
-def test_blobs_beside_a_journal_are_left_alone(blobs: SpooledBlobs, folder: Path, beside: str) -> None:
-    """However old they are; so are those beside a damaged one, which may yet be read by somebody."""
-    keep(blobs, b"a")
-    (folder / beside).touch()
-    for path in blobs.folder.iterdir():
-        os.utime(path, (0, 0))
+def test_files_beside_a_journal_are_left_alone(files: SpooledFiles, folder: Path) -> None:
+    """Also beside a damaged one: they may still be wanted."""
+    stage(files, b"x")
+    (folder / "0-0.damaged").touch()
+    for path in files.folder.iterdir():
+        aged(path, STALE_SECONDS + 60)
     sweep(folder)
 
-    assert files_in(folder) == sorted([beside, *names(b"a")])
-
-
-def test_a_source_is_read_in_pieces(blobs: SpooledBlobs) -> None:
-    """However large it is."""
-    sizes: list[int] = []
-
-    class Endless(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            sizes.append(size or 0)
-            return b"x" * 1000 if len(sizes) < 10 else b""
-
-    source: BinaryIO = Endless()
-    with blobs.staging() as staging:
-        spooled = staging.add(source)
-
-    assert spooled.size == 9000
-    assert set(sizes) == {1 << 20}
+    assert len(files.pending()) == 1

@@ -31,7 +31,7 @@ from tracklib.recording.format import (
 )
 from tracklib.recording.hot_path import RESERVE, Schemas, bind_hot_path
 from tracklib.recording.segment import Segment, boot_id, create_segment
-from tracklib.recording.spooled import SpooledBlobs
+from tracklib.recording.spooled import SpooledFiles
 from tracklib.recording.wakeup import Wakeup
 from tracklib.records import RecordKind
 from tracklib.values import as_float, as_step, checked_names, json_text
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Journal", "JournalObserver"]
+__all__ = ["Journal", "JournalObserver", "forget_segments"]
 
 SEGMENT_SIZE = 1024 * 1024
 LARGEST_SEGMENT_SIZE = 16 * 1024 * 1024
@@ -78,10 +78,10 @@ class Journal:
         rolled: Set when the shipper has something to do at once: a segment was filled, or the end was written.
         closed: Whether it takes nothing any more.
         interrupted: `interrupted()`: whether the calling thread is in the middle of another call, as a signal handler
-            may be: then what it logs is written only after its return.
+            may be: what it logs is written after its return.
         last_step: `last_step()`: the highest step of `log` so far, that of earlier processes included; None before.
         dropped: How many points found no room so far.
-        blobs: The bytes that records name and that wait, like them, to be shipped.
+        spooled: The files of artifacts, which wait like records for the store.
         revive: Called when something is written after `abandon`: it must call `reopen` or `close`.
     """
 
@@ -149,8 +149,7 @@ class Journal:
     @property
     def position(self) -> int:
         """The journal position behind the last committed record; 0 in a child that has logged nothing."""
-        segments = self.segments
-        return segments[-1].position if segments else 0
+        return self.segments[-1].position if self.segments else 0
 
     def log_aside(self, values: dict[str, float], step: int) -> None:
         """Keep points without moving the counter that calls of `log` without a step are numbered by."""
@@ -178,6 +177,12 @@ class Journal:
             self._exclusively(self._write_end, body, _json_record(kind, now, brief))
         else:
             self._exclusively(self._write_record, body, 0 if last_words else RESERVE)
+
+    def offer(self, kind: str, data: dict[str, Any]) -> int | None:
+        """Keep a record as `record` does; return the position behind it. After an end, nothing is kept or said."""
+        behind: list[int] = []
+        self._exclusively(self._write_offered, _json_record(kind, self._clock(), data), behind)
+        return behind[0] if behind else None
 
     def claim(self) -> bool:
         """Tell whether a record would be taken, and have it said if not; a forked child opens a journal of its own.
@@ -209,19 +214,6 @@ class Journal:
             segment.delete()
         else:
             self._prepared, self._full = segment, None
-
-    def forget(self, position: int, keep_bytes: int) -> None:
-        """Delete the oldest segments whose records all lie before `position` where more than `keep_bytes` are kept.
-
-        The first segment, which says what the run is, and the current one stay.
-        """
-        kept = sum(segment.capacity for segment in self.segments)
-        for segment in self.segments[1:-1]:
-            if kept <= keep_bytes or segment.position > position:
-                return
-            kept -= segment.capacity
-            segment.delete()
-            self.segments.remove(segment)
 
     def close(self, *, delete: bool) -> None:
         """Take nothing any more and let go of the files; `delete` them when the store has everything."""
@@ -303,6 +295,11 @@ class Journal:
         if self._is_open():
             self._write_body(body, reserve)
 
+    def _write_offered(self, body: bytes, behind: list[int]) -> None:
+        if self.segments and not self.closed:
+            self._write_body(body, RESERVE)
+            behind += [self.position]
+
     def _write_end(self, body: bytes, brief: bytes) -> None:
         """Write an end record, without its reason where a full disk has no room for that, and take nothing more."""
         try:
@@ -356,7 +353,7 @@ class Journal:
 
     def _begin(self) -> None:
         self._numbers = itertools.count()
-        self.blobs = SpooledBlobs(self.directory, self.writer)
+        self.spooled = SpooledFiles(self.directory, self.writer)
         self._switch(self._create(self._segment_size))
 
     def _switch(self, segment: Segment) -> None:
@@ -399,7 +396,7 @@ class Journal:
         if prepared is not None:
             prepared.delete()
         if delete and self.segments:  # A child without a journal of its own must leave those of the parent.
-            self.blobs.clear()
+            self.spooled.clear()
         # The first one goes last: as long as it is there and locked, no other process takes the rest for orphans.
         for segment in reversed(self.segments):
             segment.delete() if delete else segment.close()
@@ -436,6 +433,20 @@ def _created(directory: Path, info: SegmentInfo, capacity: int) -> Segment:
         except FileNotFoundError:  # There is no folder yet, or a recovery found it empty and removed it.
             directory.mkdir(parents=True, exist_ok=True)
     return create_segment(directory, info, capacity)
+
+
+def forget_segments(journal: Journal, position: int, keep_bytes: int) -> None:
+    """Delete a journal's oldest segments whose records all lie before `position` where more than so much is kept.
+
+    The first segment, which says what the run is, and the current one stay.
+    """
+    kept = sum(segment.capacity for segment in journal.segments)
+    for segment in journal.segments[1:-1]:
+        if kept <= keep_bytes or segment.position > position:
+            return
+        kept -= segment.capacity
+        segment.delete()
+        journal.segments.remove(segment)
 
 
 def _with_room(segment: Segment, size: int) -> Segment | None:

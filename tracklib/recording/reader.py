@@ -10,7 +10,7 @@ from tracklib.recording.format import HEADER_SIZE
 from tracklib.records import Batch, RecordKind
 
 if TYPE_CHECKING:
-    from tracklib.recording.spooled import SpooledBlobs
+    from tracklib.recording.spooled import SpooledFiles
     from tracklib.stores.base import Store
 
 __all__ = ["ReadableSegment", "SegmentReader", "ship_stretch"]
@@ -81,13 +81,13 @@ def ship_stretch(  # noqa: PLR0913 - a batch is told by all of these
     position: int,
     after_gap: bool = False,
     last: bool = False,
-    blobs: SpooledBlobs | None = None,
+    spooled: SpooledFiles | None = None,
 ) -> tuple[int, Decoded]:
     """Ship what a segment holds from `position` on; return the store's new position and what was read.
 
     Args:
         last: Whether an end record in it means that nothing will follow.
-        blobs: Where the bytes are that its records name; the store gets them first.
+        spooled: Where the bytes are that its records name of the source; the store gets them first.
     """
     reader.seek(position)
     start = reader.position
@@ -106,6 +106,6 @@ def ship_stretch(  # noqa: PLR0913 - a batch is told by all of these
         after_gap=after_gap or start != position,
         final=last and any(record.kind == RecordKind.END for record in decoded.records),
     )
-    if blobs is not None:
-        blobs.bring(store, batch.records)
+    if spooled is not None:
+        spooled.bring(store, batch.records)
     return store.append(batch), decoded

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tracklib.errors import NotFound, StoreError, StoreUnavailable, StoreVersion, TracklibError
 from tracklib.recording.format import HEADER_SIZE
 from tracklib.recording.remains import Remains, lock_orphan, read_remains, segments_in, set_aside, sweep
-from tracklib.recording.spooled import SpooledBlobs
+from tracklib.recording.spooled import SpooledFiles
 from tracklib.records import Batch, Record, RecordKind, RunStatus
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Recovered", "await_recoveries", "journal_is_live", "recover", "recover_behind"]
 
+TOGETHER: Final = 32
+"""So many artifacts are told to the store at once."""
 KILLED: Final = "the process ended without a word (SIGKILL, out of memory or a crash)"
 
 _log = logging.getLogger("tracklib")
@@ -39,6 +41,7 @@ class Recovered:
         run: The run's id; the folder's name where no header could be read.
         points: How many points were shipped now.
         records: How many other records were shipped now.
+        artifacts: How many artifacts were brought to the store now.
         closed: Whether the run was closed as killed.
         set_aside: Damaged files, as they are named now.
         problem: Why it could not be shipped; None when it was.
@@ -49,6 +52,7 @@ class Recovered:
     store: str
     points: int = 0
     records: int = 0
+    artifacts: int = 0
     closed: bool = False
     set_aside: tuple[str, ...] = ()
     problem: str | None = None
@@ -59,15 +63,16 @@ class _Tally:
     """What was found and done.
 
     Attributes:
-        blobs: The writer's blobs.
+        spooled: The writer's files of artifacts.
         seen: How far the journal could be read; 0 if there is nothing in it.
         ended: Whether the writer had ended before, by its journal or by the store.
         last_time: When its last record was written.
     """
 
-    blobs: SpooledBlobs
+    spooled: SpooledFiles
     points: int = 0
     records: int = 0
+    artifacts: int = 0
     seen: int = 0
     ended: bool = False
     last_time: float = 0.0
@@ -175,7 +180,7 @@ class _Recovery:
             return Recovered(run=info.run, writer=info.writer, store=info.store, problem=str(error))
         damaged = [*unreadable, *(file.path for file in tally.damaged)]
         if not damaged:  # What it says of the rest may still be found out.
-            tally.blobs.clear()
+            tally.spooled.clear()
         # The first one goes last: as long as it is there and locked, no other process takes the rest for orphans.
         for path in reversed(paths):
             if path not in damaged:
@@ -188,8 +193,9 @@ class _Recovery:
             store=info.store,
             points=tally.points,
             records=tally.records,
+            artifacts=tally.artifacts,
             closed=not tally.ended,
-            set_aside=(*set_aside(damaged), *map(str, tally.blobs.damaged)),
+            set_aside=set_aside(damaged),
         )
 
     def _ship(self, files: list[Remains], folder: Path) -> _Tally:
@@ -197,12 +203,13 @@ class _Recovery:
         if info.store in self._away:
             raise StoreUnavailable(self._away[info.store])
         with self._open_store(info.store) as store:
-            tally = _Tally(SpooledBlobs(folder, info.writer))
+            tally = _Tally(SpooledFiles(folder, info.writer))
             position = _ship_files(store, files, tally)
             # A process that was killed before it wrote anything leaves no trace.
             tally.ended = tally.ended or not max(position, tally.seen) or _has_ended(store, info)
             if not tally.ended:
                 _close_run(store, files, position, tally)
+            _bring_artifacts(store, info, tally)
         return tally
 
 
@@ -231,13 +238,27 @@ def _ship_files(store: Store, files: list[Remains], tally: _Tally) -> int:
                 position=max(position, file.base),
                 after_gap=file.base > position,
                 last=True,
-                blobs=tally.blobs,
+                spooled=tally.spooled,
             )
             tally.points += decoded.points
             tally.records += len(decoded.records)
             if position <= before:
                 raise StoreError(f"the store {info.store} does not take the journal of run {info.run} at {before}")
     return position
+
+
+def _bring_artifacts(store: Store, info: SegmentInfo, tally: _Tally) -> None:
+    """Bring artifacts that were logged, and of which the store has not heard."""
+    from tracklib.recording.completing import behind_the_end, completed
+
+    waiting = tally.spooled.pending()
+    for start in range(0, len(waiting), TOGETHER):
+        part = waiting[start : start + TOGETHER]
+        told = [completed(store, tally.spooled, pending) for pending in part]
+        store.append(behind_the_end(info.run, info.writer, store.position(info.run, info.writer), told))
+        for pending in part:
+            tally.spooled.forget(pending.id)
+        tally.artifacts += len(part)
 
 
 def _count(tally: _Tally, records: tuple[Record, ...], last_time: float) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from tracklib.errors import CorruptData
 from tracklib.recording.format import HEADER_SIZE, HeaderWords, SegmentInfo, parse_header, parse_words
 from tracklib.recording.segment import boot_id
-from tracklib.recording.spooled import STALE_SECONDS, sweep_blobs
+from tracklib.recording.spooled import STALE_SECONDS, sweep_spooled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,5 +150,5 @@ def sweep(folder: Path) -> None:
         for path in folder.glob("*.tmp"):
             if path.stat().st_mtime < time.time() - STALE_SECONDS:
                 path.unlink()
-        sweep_blobs(folder)
+        sweep_spooled(folder)
         folder.rmdir()

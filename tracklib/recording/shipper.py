@@ -10,13 +10,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tracklib.errors import StoreError, TracklibError
+from tracklib.recording.journal import forget_segments
+from tracklib.recording.uploader import Uploader
 from tracklib.records import RecordKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tracklib.recording.journal import Journal
     from tracklib.recording.reader import SegmentReader
+    from tracklib.recording.shared_store import SharedStore
     from tracklib.stores.base import Store
 
 __all__ = ["Shipper"]
@@ -43,19 +44,21 @@ class Shipper:
     Attributes:
         position: How much of the journal the store is known to hold.
         problem: Why the last attempt failed; None when it did not.
+        uploader: What brings the writer's artifacts to the store.
     """
 
     def __init__(
-        self, journal: Journal, store: Callable[[], Store], *, interval_s: float | None, offline: bool = False
+        self, journal: Journal, store: SharedStore, *, interval_s: float | None, offline: bool = False
     ) -> None:
         """Prepare the thread.
 
         Args:
-            store: Opens the store; called in the thread, so that what a store imports costs the program no time.
+            store: Opens the store, in the thread.
             interval_s: Seconds between shipments; None leaves it to the store.
             offline: Ship nothing: `tracklib sync` will.
         """
         self.journal = journal
+        self.uploader = Uploader(journal, store, offline=offline, idle=self._hear_idle)
         self.position = 0
         self.problem: Exception | None = None
         self._open_store = store
@@ -109,6 +112,11 @@ class Shipper:
         self._due_at = 0.0
         self.journal.rolled.set()
 
+    def _hear_idle(self) -> None:
+        """Hear that the last artifact was told."""
+        if self._closing or self._wanted:
+            self._hurry()
+
     # ---- in the thread
 
     def _work(self) -> None:
@@ -123,18 +131,14 @@ class Shipper:
                 with contextlib.suppress(OSError):  # The shipment does it again, and tells what is wrong.
                     self._sync()
                 continue
-            began_s = self._busy_s()
+            began_s = time.thread_time()
             done = self._attempt(closing=closing)
-            self._cpu_s = self._busy_s() - began_s
+            self._cpu_s = time.thread_time() - began_s
             self._due_at = time.monotonic() + self._pause_s()
             if done and closing:
                 break
         with self._shipped:
             self._shipped.notify_all()
-
-    def _busy_s(self) -> float:
-        """Return the seconds of the processor so far, but for those of files: hashing leaves Python to the training."""
-        return time.thread_time() - self.journal.blobs.cpu_s
 
     def _is_due(self, *, closing: bool) -> bool:
         if time.monotonic() >= self._due_at:
@@ -169,10 +173,7 @@ class Shipper:
     def _attempt(self, *, closing: bool) -> bool:
         """Try to ship everything; tell whether there is nothing left to do."""
         try:
-            if self._offline:
-                self._keep(closing=closing)
-            else:
-                self._ship(closing=closing)
+            done = self._keep(closing=closing) if self._offline else self._ship(closing=closing)
         except Exception as error:  # noqa: BLE001 - whatever it was, the journal keeps the data and the training goes on
             self._failed(error)
             return False
@@ -182,7 +183,7 @@ class Shipper:
         self._wanted = False
         with self._shipped:
             self._shipped.notify_all()
-        return True
+        return done
 
     def _failed(self, error: Exception) -> None:
         self.problem = error
@@ -195,18 +196,29 @@ class Shipper:
                 error,
             )
 
-    def _keep(self, *, closing: bool) -> None:
+    def _keep(self, *, closing: bool) -> bool:
         self._sync()
         if closing:
+            self.uploader.close()
             self.journal.close(delete=False)
+        return True
 
-    def _ship(self, *, closing: bool) -> None:
-        from tracklib.recording.reader import SegmentReader, ship_stretch
-
+    def _ship(self, *, closing: bool) -> bool:
+        """Ship what there is; tell whether nothing is left to do, the files of artifacts included if it is the end."""
         self._sync()
         store = self._store = self._store or self._open_store()
-        if self.journal.position <= self.position and not closing:
-            return
+        self.uploader.confirm(self.position)
+        if self.journal.position > self.position or closing:
+            self.uploader.renew()
+            self._ship_segments(store)
+            self.uploader.confirm(self.position)
+            self._last_shipment = time.monotonic()
+            forget_segments(self.journal, self.position, KEEP_BYTES)
+        return self._ended(store) if closing else True
+
+    def _ship_segments(self, store: Store) -> None:
+        from tracklib.recording.reader import SegmentReader, ship_stretch
+
         # What comes meanwhile has its turn after the pause: where a store takes its time, there is always more.
         target = self.journal.position
         while self.position < target and (todo := self._next_segment()) is not None:
@@ -223,17 +235,34 @@ class Shipper:
                 position=max(before, segment.base),
                 after_gap=segment.base > before,
                 last=last,
-                blobs=self.journal.blobs,
+                spooled=self.journal.spooled,
             )
             if self.position == before:
                 raise StoreError(f"{store!r} took nothing of {segment.path} from {before} on ({decoded.damaged=})")
-        self._last_shipment = time.monotonic()
-        self.journal.forget(self.position, KEEP_BYTES)
         current = self.journal.current.info.segment
         self._readers = {number: reader for number, reader in self._readers.items() if number == current}
-        if closing:
-            store.close()
-            self.journal.close(delete=True)
+
+    def _ended(self, store: Store) -> bool:
+        """Delete the journal, if all artifacts are in the store as well; tell whether they are."""
+        self._ship_late(store)
+        if not self.uploader.is_idle:
+            return False
+        self.uploader.close()
+        store.close()
+        self.journal.close(delete=True)
+        return True
+
+    def _ship_late(self, store: Store) -> None:
+        """Tell the store of artifacts that it got behind the end of the journal."""
+        late = self.uploader.take_late()
+        if not late:
+            return
+        from tracklib.recording.completing import behind_the_end
+
+        batch = behind_the_end(self.journal.run, self.journal.writer, self.position, [data for _, data in late])
+        self.position = store.append(batch)
+        if self.position == batch.end:
+            self.uploader.confirm_late(len(late))
 
     def _retire_full(self) -> None:
         """Unmap segments as they fill up: what is mapped counts as the program's memory."""
@@ -249,7 +278,7 @@ class Shipper:
         return None
 
     def _sync(self) -> None:
-        self.journal.blobs.sync()
+        self.journal.spooled.sync()
         for segment in list(self.journal.segments):
             segment.sync()
 

@@ -1,76 +1,125 @@
-"""The bytes of artifacts on their way to a store: a folder beside a writer's journal, each file under its SHA-256.
+"""The bytes of artifacts on their way to a store: folders beside a writer's journal, one for each artifact.
 
-A program that keeps a file waits for a local copy, never for a store. The copy is whole before a record names it, and
-the store has it before it gets that record; so no reader sees an artifact that cannot be read, and a process that is
-killed leaves the copy to the next one.
+A program that keeps a file waits for a local copy, never for a store. The copy is whole before the call returns, and
+stays until the store has the record that names it; so no reader sees an artifact that cannot be read, and a process
+that is killed leaves the copy to the next one.
+
+    <run id>/<writer>.blobs/<artifact id>/artifact.json    what is known of it, written last
+    <run id>/<writer>.blobs/<artifact id>/…                its files
+    <run id>/<writer>.blobs/<sha256>                       what a record of the source names
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import logging
+import errno
+import json
 import os
 import re
 import time
 from collections import deque
+from dataclasses import asdict, dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tracklib.errors import CorruptData, NotFound
-from tracklib.records import RecordKind
+from tracklib.errors import CorruptData
+from tracklib.records import RecordKind, is_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
     from tracklib.records import Record
     from tracklib.stores.base import Store
 
-__all__ = ["Spooled", "SpooledBlobs", "Staging", "sweep_blobs"]
+__all__ = ["Pending", "PendingFile", "SpooledFiles", "Staging", "sweep_spooled"]
 
 STALE_SECONDS: Final = 3600.0
-"""Blobs of a writer without a journal, and so old, were left by one that was killed while it deleted them."""
+"""Files of a writer without a journal, and so old, were left by one that was killed while it deleted them."""
+ATTEMPTS: Final = 3
+"""So often a file that changes while it is copied is copied."""
 
 _CHECKSUM: Final = re.compile("[0-9a-f]{64}")
 _PIECE: Final = 1 << 20
 _SUFFIX: Final = ".blobs"
+_MANIFEST: Final = "artifact.json"
+_FICLONE: Final = 0x40049409
+"""The ioctl by which Linux file systems share the bytes of a file with another; linux/fs.h."""
+_NO_CLONE: Final = frozenset({errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM})
 
-_log = logging.getLogger("tracklib")
-_numbers = itertools.count()
 
+class PendingFile(NamedTuple):
+    """A file of an artifact whose bytes are in the spool.
 
-class Spooled(NamedTuple):
-    """A file that was copied to the spool: its SHA-256 in hexadecimal, and its bytes."""
+    Attributes:
+        path: What the artifact calls it.
+        spooled: What it is called in the folder of the artifact.
+        size: Bytes.
+    """
 
-    checksum: str
+    path: str
+    spooled: str
     size: int
 
 
-class SpooledBlobs:
-    """The blobs of one writer that no store has yet.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An artifact that was logged, and that no store knows of yet.
 
-    Any thread of the writer's process may add some. One at a time takes them to the store: its shipper, and when the
-    process is gone, whoever holds the lock of its journal.
+    Attributes:
+        data: What its record will say, but for its files and what follows from them.
+        files: Those whose bytes are in the spool.
+        source: The path or URL where they are to be looked at; empty where they are in the spool.
+        fetch: Whether what is at the URL is to be copied.
+    """
+
+    id: str
+    data: dict[str, Any]
+    files: tuple[PendingFile, ...] = ()
+    source: str = ""
+    fetch: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes in the spool."""
+        return sum(file.size for file in self.files)
+
+    def text(self) -> str:
+        """Return it as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> Pending:
+        """Return what `text` says.
+
+        Raises:
+            CorruptData: It is not what `text` of one returned.
+        """
+        try:
+            known = json.loads(text)
+            return cls(**{**known, "files": tuple(PendingFile(*file) for file in known["files"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptData(f"it says no artifact: {error!r}") from error
+
+
+class SpooledFiles:
+    """The files of one writer that no store has yet.
+
+    Any thread of the writer's process may add some. Its uploader takes them to the store, and when the process is gone,
+    whoever holds the lock of its journal.
 
     Attributes:
         folder: Where they are. It is made for the first one.
-        damaged: Those that were not what they should be, as they are named now.
-        cpu_s: Seconds of the processor that were spent on taking them to the store.
     """
 
     def __init__(self, directory: Path, writer: str) -> None:
-        """Say whose blobs they are; nothing is touched yet.
+        """Say whose files they are; nothing is touched yet.
 
         Args:
             directory: The folder of the writer's journal.
         """
         self.folder = directory / f"{writer}{_SUFFIX}"
-        self.damaged: list[Path] = []
-        self.cpu_s = 0.0
-        self._writer = writer
-        self._missed: set[str] = set()
         self._unsynced: deque[Path] = deque()
         # A signal handler may keep a file in the middle of another call.
         self._publishing = RLock()
@@ -78,54 +127,70 @@ class SpooledBlobs:
     # ---- in the threads of the program
 
     @contextlib.contextmanager
-    def staging(self) -> Iterator[Staging]:
-        """Give what files are copied with; those that were not published are deleted at the end."""
-        staging = Staging(self)
+    def staging(self, artifact: str) -> Iterator[Staging]:
+        """Give what the files of an artifact are put with; without `publish` they are deleted at the end.
+
+        Raises:
+            OSError: There is no room, or the folder cannot be written to.
+        """
+        staging = Staging(self.path(artifact), self._unsynced)
         try:
             yield staging
         finally:
-            staging.discard()
+            if not staging.published:
+                staging.discard()
 
-    def create(self) -> tuple[Path, int]:
-        """Make a file that has no name yet; return its path for the time being and its descriptor.
+    def path(self, artifact: str) -> Path:
+        """Return the folder of an artifact."""
+        return self.folder / artifact
+
+    def keep(self, content: bytes) -> str:
+        """Keep bytes that a record is about to name; return their SHA-256 in hexadecimal.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: They cannot be written.
         """
-        path = self.folder / f"incoming-{os.getpid()}-{next(_numbers)}.tmp"
-        # Each time, since somebody may have deleted the spool.
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        from hashlib import sha256
 
-    def publish(self, staged: dict[str, Path], say: Callable[[], bool]) -> None:
-        """Give files their names, and have `say` write the record that names them; without one they are deleted.
-
-        What had its name before is left alone, since another record names it.
-        """
+        checksum = sha256(content).hexdigest()
         with self._publishing:
-            fresh = [path for path in map(self.folder.joinpath, staged) if not path.exists()]
-            for checksum, temporary in staged.items():
-                path = self.folder / checksum
-                os.replace(temporary, path)  # noqa: PTH105 - as everywhere here
-                self._unsynced.append(path)
-            try:
-                said = say()
-            except Exception:
-                _delete(fresh)
-                raise
-            if not said:
-                _delete(fresh)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            begun = self.folder / f"{checksum}.tmp"
+            begun.write_bytes(content)
+            begun.replace(self.folder / checksum)
+        self._unsynced.append(self.folder / checksum)
+        return checksum
 
-    # ---- in the shipper, or whoever recovers the journal
+    # ---- in the uploader, or whoever recovers the journal
+
+    def pending(self) -> list[Pending]:
+        """List what waits, in the order in which it was logged; what is damaged is left out.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
+        found = []
+        for path in self.folder.glob(f"*/{_MANIFEST}"):
+            with contextlib.suppress(CorruptData, FileNotFoundError):
+                found.append(Pending.parse(path.read_text(encoding="utf-8")))
+        return sorted(found, key=lambda pending: (pending.data.get("created_at", 0.0), pending.id))
+
+    def forget(self, artifact: str) -> None:
+        """Delete an artifact's files: the store has it, or nobody wants it any more."""
+        folder = self.path(artifact)
+        # Without it, the rest is what a copy leaves behind that was broken off.
+        with contextlib.suppress(OSError):
+            (folder / _MANIFEST).unlink(missing_ok=True)
+        _delete(folder)
 
     def sync(self) -> None:
-        """Bring new ones to the disk, so that none is missing there which a synced record names.
+        """Bring new ones to the disk, so that a power cut does not take what a call has promised.
 
         Raises:
             OSError: That failed.
         """
         while self._unsynced:
-            with contextlib.suppress(FileNotFoundError):  # The store has it, or its record was not written.
+            with contextlib.suppress(FileNotFoundError):  # The store has it, or its artifact was given up.
                 descriptor = os.open(self._unsynced[0], os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     os.fsync(descriptor)
@@ -134,151 +199,150 @@ class SpooledBlobs:
             self._unsynced.popleft()
 
     def bring(self, store: Store, records: Iterable[Record]) -> None:
-        """Take to a store what these records name. Each file is deleted when the store has it.
-
-        One that is damaged is set aside, and one that is missing is told: their records are worth shipping all the
-        same, and so is what follows.
+        """Take to a store what these records name of the source.
 
         Raises:
-            StoreError: The store cannot take them now.
+            StoreError: The store cannot take it now.
         """
-        for checksum, copied in _named(records).items():
-            path = self.folder / checksum
-            if path.exists():
-                began_s = time.thread_time()
-                try:
-                    self._hand_over(store, path)
-                finally:
-                    self.cpu_s += time.thread_time() - began_s
-            elif copied:
-                self._look_for(store, checksum, "it is not in the spool any more")
+        for record in records:
+            checksum = record.data.get("snapshot") if record.kind == RecordKind.SOURCE else None
+            if isinstance(checksum, str) and _CHECKSUM.fullmatch(checksum):
+                path = self.folder / checksum
+                with contextlib.suppress(FileNotFoundError):  # The store has it, or else a reader is told.
+                    store.keep_file(path, checksum)
+                    path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Delete what no record names, and the folder: the store has everything that was logged."""
-        with contextlib.suppress(OSError):  # There never were any, or another thread is just adding one in vain.
-            _delete(self.folder.iterdir())
-            self.folder.rmdir()
-
-    def _hand_over(self, store: Store, path: Path) -> None:
-        try:
-            store.keep_file(path, path.name)
-        except CorruptData:
-            if _checksum_of(path) == path.name:  # It is the store that has something against itself.
-                raise
-            self._set_aside(path)
-            self._look_for(store, path.name, "its copy in the spool is damaged")
-        else:
-            path.unlink(missing_ok=True)
-
-    def _look_for(self, store: Store, checksum: str, why: str) -> None:
-        """Warn, once, of a blob that nobody has."""
-        try:
-            store.open_blob(checksum).close()
-        except NotFound:
-            if checksum not in self._missed:
-                self._missed.add(checksum)
-                _log.warning(
-                    "a file of the run %s, with the SHA-256 %s, cannot be read from its store: %s",
-                    self.folder.parent.name,
-                    checksum,
-                    why,
-                )
-
-    def _set_aside(self, path: Path) -> None:
-        """Rename a damaged file, as damaged segments are, so that somebody can look at it and nobody tries again."""
-        target = self.folder.with_name(f"{self._writer}-{path.name}.damaged")
-        path.replace(target)
-        self.damaged.append(target)
-        _log.warning("the spooled file %s is damaged and is kept as %s", path, target)
+        """Delete what is left and the folder: the store has everything that was logged."""
+        _delete(self.folder)
 
 
 class Staging:
-    """Files that are being copied to the spool, all of which get their names together or not at all."""
+    """The files of one artifact that are being put into the spool.
 
-    def __init__(self, blobs: SpooledBlobs) -> None:
-        self._blobs = blobs
-        self._staged: dict[str, Path] = {}
-        self._unfinished: list[Path] = []
+    Attributes:
+        folder: Where they are put.
+        files: Those that are there.
+        published: Whether the artifact will get to a store whatever happens now.
+    """
 
-    def add(self, source: BinaryIO) -> Spooled:
-        """Copy the bytes of `source`.
+    def __init__(self, folder: Path, unsynced: deque[Path]) -> None:
+        self.folder = folder
+        self.files: list[PendingFile] = []
+        self.published = False
+        self._unsynced = unsynced
+        # Each time, since somebody may have deleted the spool.
+        folder.mkdir(parents=True, exist_ok=True)
 
-        Raises:
-            OSError: They cannot be read or written.
-        """
-        from hashlib import sha256
-
-        path, descriptor = self._blobs.create()
-        self._unfinished.append(path)
-        digest, size = sha256(), 0
-        # Not synced here: the shipper does that, and then only notes that the record is safe.
-        with os.fdopen(descriptor, "wb") as target:
-            while piece := source.read(_PIECE):
-                digest.update(piece)
-                size += target.write(piece)
-        checksum = digest.hexdigest()
-        if checksum not in self._staged:
-            self._staged[checksum] = self._unfinished.pop()
-        return Spooled(checksum, size)
-
-    def publish(self, say: Callable[[], bool]) -> None:
-        """Give the files their names, and have `say` write the record that names them; it tells whether it could.
+    def write(self, path: str, content: bytes) -> None:
+        """Put bytes there, which the artifact calls `path`.
 
         Raises:
-            OSError: The files cannot be renamed.
+            OSError: They cannot be written.
         """
-        self._blobs.publish(self._staged, say)
-        self._staged = {}
+        name = f"{len(self.files)}"
+        (self.folder / name).write_bytes(content)
+        self.files.append(PendingFile(path, name, len(content)))
+
+    def copy(self, path: str, source: Path) -> bool:
+        """Put a copy of a file there; tell whether it stood still meanwhile.
+
+        On file systems that can, the copy shares its bytes with the original, and takes no time.
+
+        Raises:
+            OSError: It cannot be read, or the copy not written.
+        """
+        name = f"{len(self.files)}"
+        target = self.folder / name
+        for _ in range(ATTEMPTS):
+            with source.open("rb") as original, target.open("wb") as copy:
+                before = _state(original)
+                duplicate(original, copy)
+                unchanged = _state(original) == before
+                size = os.fstat(copy.fileno()).st_size
+            if unchanged:
+                break
+        self.files.append(PendingFile(path, name, size))
+        return unchanged
+
+    def take(self, folder: str) -> None:
+        """Take what was written to a folder of this name below `self.folder`."""
+        root = self.folder / folder
+        for file in sorted(root.rglob("*")):
+            if file.is_file():
+                spooled = file.relative_to(self.folder).as_posix()
+                self.files.append(PendingFile(file.relative_to(root).as_posix(), spooled, file.stat().st_size))
+
+    def publish(self, data: dict[str, Any], *, source: str = "", fetch: bool = False) -> Pending:
+        """Promise the artifact: from now on it gets to a store.
+
+        Args:
+            data: What its record will say, but for its files.
+            source: See `Pending`.
+            fetch: See `Pending`.
+
+        Raises:
+            OSError: There is no room.
+        """
+        pending = Pending(id=self.folder.name, data=data, files=tuple(self.files), source=source, fetch=fetch)
+        begun = self.folder / f"{_MANIFEST}.tmp"
+        begun.write_text(pending.text(), encoding="utf-8")
+        begun.replace(self.folder / _MANIFEST)
+        self.published = True
+        self._unsynced.extend(self.folder / file.spooled for file in self.files)
+        self._unsynced.extend((self.folder / _MANIFEST, self.folder))
+        return pending
 
     def discard(self) -> None:
-        """Delete what was not published."""
-        _delete([*self._unfinished, *self._staged.values()])
+        """Delete what was put there."""
+        _delete(self.folder)
 
 
-def sweep_blobs(folder: Path) -> None:
-    """Delete blobs of writers whose journals are gone, some time later: whoever deletes a journal deletes them first.
+def duplicate(source: BinaryIO, target: BinaryIO) -> None:
+    """Make an empty file the same as another: with shared bytes where the file system can, else by copying.
+
+    Raises:
+        OSError: The one cannot be read or the other not written.
+    """
+    try:
+        import fcntl
+
+        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+    except ImportError:
+        pass
+    except OSError as error:
+        if error.errno not in _NO_CLONE:
+            raise
+    else:
+        return
+    while piece := source.read(_PIECE):
+        target.write(piece)
+    target.flush()
+
+
+def _state(file: BinaryIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def sweep_spooled(folder: Path) -> None:
+    """Delete files of writers whose journals are gone, some time later: whoever deletes a journal deletes them first.
 
     Raises:
         OSError: Something cannot be deleted.
     """
-    for blobs in folder.glob(f"*{_SUFFIX}"):
+    for spooled in folder.glob(f"*{_SUFFIX}"):
         # Beside a damaged journal they stay: what it says of them may still be found out.
-        if any(folder.glob(f"{blobs.name.removesuffix(_SUFFIX)}-*")):
+        if any(folder.glob(f"{spooled.name.removesuffix(_SUFFIX)}-*")):
             continue
-        for path in blobs.iterdir():
+        for path in spooled.iterdir():
             if path.stat().st_mtime < time.time() - STALE_SECONDS:
-                path.unlink(missing_ok=True)
-        blobs.rmdir()
+                _delete(path) if is_id(path.name) else path.unlink(missing_ok=True)
+        spooled.rmdir()
 
 
-def _named(records: Iterable[Record]) -> dict[str, bool]:
-    """Return the blobs that records name, and whether they must be somewhere.
+def _delete(folder: Path) -> None:
+    if folder.exists():  # It takes a while to import what deletes.
+        from shutil import rmtree
 
-    What an artifact only notes is not, unless somebody has noted the word of a copy.
-    """
-    named: dict[str, bool] = {}
-    for record in records:
-        if record.kind == RecordKind.ARTIFACT:
-            copied = not (record.data.get("metadata") or {}).get("reference")
-            found = [file.get("checksum") for file in record.data.get("files") or ()]
-        elif record.kind == RecordKind.SOURCE:
-            copied, found = True, [record.data.get("snapshot")]
-        else:
-            continue
-        for checksum in found:
-            if isinstance(checksum, str) and _CHECKSUM.fullmatch(checksum):
-                named[checksum] = named.get(checksum, False) or copied
-    return named
-
-
-def _checksum_of(path: Path) -> str:
-    from hashlib import file_digest
-
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
-def _delete(paths: Iterable[Path]) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        rmtree(folder, ignore_errors=True)
