@@ -26,8 +26,9 @@ from tracklib.values import checked_text
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from tracklib.artifacts.stored import StoredArtifact
     from tracklib.run import Run
     from tracklib.settings import Settings
 
@@ -39,7 +40,11 @@ __all__ = [
     "init",
     "log",
     "log_artifact",
+    "log_audio",
     "log_figure",
+    "log_histogram",
+    "log_html",
+    "log_image",
     "log_metric",
     "log_metrics",
     "log_model",
@@ -54,6 +59,7 @@ __all__ = [
     "set_tag",
     "set_tags",
     "start_run",
+    "use_artifact",
 ]
 
 
@@ -312,9 +318,29 @@ def log_text(text: str, name: str, *, step: int | None = None) -> None:
     active_run().log_text(text, name, step=step)
 
 
-def log_figure(figure: Any, name: str, *, step: int | None = None) -> None:
+def log_html(html: Any, name: str, *, step: int | None = None) -> None:
+    """Keep HTML in the active run; see `Run.log_html`."""
+    active_run().log_html(html, name, step=step)
+
+
+def log_figure(figure: Any, name: str, *, step: int | None = None, formats: Sequence[str] = ()) -> None:
     """Keep a figure in the active run; see `Run.log_figure`."""
-    active_run().log_figure(figure, name, step=step)
+    active_run().log_figure(figure, name, step=step, formats=formats)
+
+
+def log_image(image: Any, name: str, *, step: int | None = None) -> None:
+    """Keep an image in the active run; see `Run.log_image`."""
+    active_run().log_image(image, name, step=step)
+
+
+def log_audio(audio: Any, name: str, *, sample_rate: int | None = None, step: int | None = None) -> None:
+    """Keep sound in the active run; see `Run.log_audio`."""
+    active_run().log_audio(audio, name, sample_rate=sample_rate, step=step)
+
+
+def log_histogram(values: Any, name: str, *, step: int | None = None, bins: int = 64) -> None:
+    """Keep how numbers are distributed in the active run; see `Run.log_histogram`."""
+    active_run().log_histogram(values, name, step=step, bins=bins)
 
 
 def log_table(table: Any, name: str, *, step: int | None = None) -> None:
@@ -325,3 +351,8 @@ def log_table(table: Any, name: str, *, step: int | None = None) -> None:
 def log_model(model: Any, name: str = "model", **options: Any) -> None:
     """Keep a model in the active run; see `Run.log_model`."""
     active_run().log_model(model, name, **options)
+
+
+def use_artifact(reference: str) -> StoredArtifact:
+    """Note that the active run reads an artifact, and return it; see `Run.use_artifact`."""
+    return active_run().use_artifact(reference)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from tracklib.records import RunStatus
 
 if TYPE_CHECKING:
+    from tracklib.artifacts.stored import StoredArtifact
     from tracklib.run import Run
 
 __all__ = ["DisabledRun"]
@@ -35,7 +36,8 @@ class DisabledRun:
 
     log = log_metric = log_metrics = staticmethod(_nothing)
     log_param = log_params = set_tag = set_tags = set_notes = staticmethod(_nothing)
-    keep_bytes = log_artifact = log_text = log_figure = log_table = log_model = staticmethod(_nothing)
+    keep_bytes = log_artifact = log_model = log_text = log_html = log_figure = staticmethod(_nothing)
+    log_image = log_audio = log_table = log_histogram = staticmethod(_nothing)
     record_event = log_aside = before_end = move = settle = proceed = staticmethod(_nothing)
 
     def __init__(self, *, project: str = "", experiment: str = "", name: str = "") -> None:
@@ -52,6 +54,12 @@ class DisabledRun:
     def set_name(self, name: str) -> None:
         """Rename the run."""
         self.name = name
+
+    def use_artifact(self, reference: str) -> StoredArtifact:
+        """Return the artifact, which the program needs; that it was read is noted nowhere."""
+        from tracklib.artifact_reading import get_artifact
+
+        return get_artifact(reference, project=self.project or None)
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Return True: there is nothing to wait for."""

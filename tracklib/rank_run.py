@@ -56,8 +56,11 @@ class RankRun(Run):
             return super()._record(kind, data, last=last)
         return True
 
-    def _keep_files(self, content: Any, label: Any) -> None:
+    def _stage(self, *_: Any, **__: Any) -> None:
         """Copy nothing: the processes of a job write the same files."""
+
+    def _leave(self, *_: Any, **__: Any) -> None:
+        """Look at nothing, likewise."""
 
     def _note_reference(self, path: Any, name: Any, label: Any) -> None:
         """Note nothing, for the same reason."""

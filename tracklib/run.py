@@ -10,12 +10,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from tracklib import jobs
-from tracklib.artifacts.keeping import KeepsFiles
+from tracklib.artifacts.keeping_media import KeepsMedia
 from tracklib.describing import nested_param, notes_record, params_record, tags_record, user_name
 from tracklib.errors import StoreError
 from tracklib.lifecycle import Ending, chosen_ending, ending_of, manage, managed, release
 from tracklib.recording.journal import Journal
 from tracklib.recording.observer import Observer
+from tracklib.recording.shared_store import SharedStore
 from tracklib.recording.shipper import Shipper
 from tracklib.records import RecordKind, RunStatus, new_id
 from tracklib.stores.base import open_store
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from tracklib.recording.uploader import Uploader
     from tracklib.settings import Settings
+    from tracklib.stores.base import Store
 
 __all__ = ["Run", "RunIdentity"]
 
@@ -45,7 +48,7 @@ class RunIdentity:
         first_step: What the counter of calls without a step begins with.
         first_sample: What samples of the machine are counted from.
         used: Resources that the run had used before, by the names of `Resources`.
-        versions: Per name of an artifact, the highest version that there is.
+        versions: Per name of a figure or the like, the highest version that the run has.
     """
 
     id: str
@@ -65,7 +68,7 @@ class RunIdentity:
     versions: dict[str, int] = field(default_factory=dict)
 
 
-class Run(KeepsFiles):
+class Run(KeepsMedia):
     """A run that is being recorded. `tracklib.start_run` makes one; `with` ends it, or `finish`.
 
     Methods never wait for a disk, a database or a network, but for `finish`, `flush` and, while they copy bytes,
@@ -108,6 +111,7 @@ class Run(KeepsFiles):
         self._settled_at = 0.0
         self._last_actions: list[Callable[[], None]] = []
         self._versions = {name: count(version + 1) for name, version in identity.versions.items()}
+        self._logged = {}
         self._began = time.monotonic()
         self._open_journal()
         self._journal.revive = self._revive
@@ -156,7 +160,7 @@ class Run(KeepsFiles):
         uri, options = self.store, self._settings.store_options
         shipper = Shipper(
             self._journal,
-            lambda: open_store(uri, options),
+            SharedStore(lambda: open_store(uri, options)),
             interval_s=self._settings.flush_interval,
             offline=self._settings.mode == "offline",
         )
@@ -284,7 +288,10 @@ class Run(KeepsFiles):
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until the store has all that was logged; tell whether it has within the time."""
-        return self._shipper.flush(self._settings.finish_timeout if timeout_s is None else timeout_s)
+        patience = self._settings.finish_timeout if timeout_s is None else timeout_s
+        began = time.monotonic()
+        brought = self._journal.interrupted() or self._uploader.drain(patience)
+        return self._shipper.flush(max(0.0, patience - (time.monotonic() - began))) and brought
 
     def settle(self, error: BaseException | None = None) -> None:
         """Say how the run stands without ending it: completed, or failed with an exception.
@@ -351,8 +358,8 @@ class Run(KeepsFiles):
                     action()
                 if self._companion:
                     self._companion.stop()
-                # The records are worth more than checksums: half of the time is theirs.
-                patience -= self._finish_references(patience / 2)
+                # The records are worth more than files: half of the time is theirs.
+                patience -= self._finish_artifacts(patience / 2)
             finally:
                 self._write_end(ending)
                 release(self)
@@ -361,6 +368,20 @@ class Run(KeepsFiles):
         if first and not done:
             self._say_what_waits()
         return done
+
+    def _finish_artifacts(self, timeout_s: float) -> float:
+        """Bring artifacts to the store for so long at the most; return how many seconds it took."""
+        began = time.monotonic()
+        if not self._journal.interrupted():
+            self._uploader.finish(timeout_s)
+        return min(timeout_s, time.monotonic() - began)
+
+    @property
+    def _uploader(self) -> Uploader:
+        return self._shipper.uploader
+
+    def _opened_store(self) -> Store:
+        return open_store(self.store, self._settings.store_options)
 
     def _write_end(self, ending: Ending) -> None:
         counts = self._observer.counts(self._journal)
@@ -415,7 +436,7 @@ class Run(KeepsFiles):
         """Let go of the parent's files in a forked child; what it logs goes to a journal of its own."""
         self._journal.abandon()
         self._observer.reset()
-        self._forget_references()
+        self._uploader.abandon()
         self._ending = threading.Lock()
         self._companion = None
         self._last_actions.clear()

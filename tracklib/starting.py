@@ -21,7 +21,9 @@ from tracklib.stores.base import default_uri, open_store
 from tracklib.values import checked_name
 
 if TYPE_CHECKING:
-    from tracklib.model import RunInfo, WriterInfo
+    from collections.abc import Sequence
+
+    from tracklib.model import Artifact, RunInfo, WriterInfo
     from tracklib.ranks import ProcessRank
     from tracklib.stores.base import Store
 
@@ -294,7 +296,7 @@ def _resumed(store: Store, spool: Path, resume: str | None, settings: Settings) 
         first_step=max([-1, *logged]) + 1,
         first_sample=max([-1, *samples]) + 1,
         used={name: value for name, value in asdict(info.resources).items() if value is not None},
-        versions={artifact.name: artifact.version for artifact in sorted(artifacts, key=lambda each: each.version)},
+        versions=_run_versions(artifacts),
     )
 
 
@@ -330,3 +332,9 @@ def _stamp(run_id: str) -> str:
     """Return the time that is in an id; one that was computed has none, and then its own end has to do."""
     at = id_time(run_id)
     return time.strftime("%m%d-%H%M%S", time.localtime(at)) if at else run_id[-6:].lower()
+
+
+def _run_versions(artifacts: Sequence[Artifact]) -> dict[str, int]:
+    """Return per name the highest version among artifacts that belong to their run alone."""
+    counted = [(each.name, each.version) for each in artifacts if not each.project and each.version is not None]
+    return dict(sorted(counted, key=lambda pair: pair[1]))
