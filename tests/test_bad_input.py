@@ -28,8 +28,18 @@ CASES: dict[str, list[Case]] = {
         (lambda t: t.archive_run(MISSING), NotFound, f"there is no run '{MISSING}'"),
         (lambda t: t.archive_run("x", store=5), ConfigError, "store is 5"),
     ],
+    "artifact_lineage": [
+        (lambda t: t.artifact_lineage(5), ConfigError, "reference is 5"),
+        (lambda t: t.artifact_lineage("data", depth=-1), ConfigError, "depth is -1, but takes a number of steps"),
+        (lambda t: t.artifact_lineage("data", depth="all"), ConfigError, "depth is 'all'"),
+        (lambda t: t.artifact_lineage("data"), NotFound, "there is no artifact 'data' in .*; there are: none"),
+    ],
     "autolog": [
         (lambda t: t.autolog(exclude=["keras"]), ValueError, "to leave 'keras' alone, but knows only arguments, "),
+    ],
+    "collect_garbage": [
+        (lambda t: t.collect_garbage(grace_s=5), ConfigError, "grace_s is 5, but takes 3600 seconds or more"),
+        (lambda t: t.collect_garbage(store="runs"), ConfigError, "the store 'runs' is of no known kind"),
     ],
     "copy_runs": [
         (lambda t: t.copy_runs(5, "b.db"), ConfigError, "from_store is 5, but takes the URI of a store"),
@@ -59,6 +69,13 @@ CASES: dict[str, list[Case]] = {
     "end_run": [
         (lambda t: t.end_run("over"), ConfigError, "status is 'over', but a run ends as completed, failed, killed")
     ],
+    "get_artifact": [
+        (lambda t: t.get_artifact(""), ConfigError, "reference is ''"),
+        (lambda t: t.get_artifact(None), ConfigError, "reference is None"),
+        (lambda t: t.get_artifact("data", project=5), ConfigError, "project is 5"),
+        (lambda t: t.get_artifact("data", store=5), ConfigError, "store is 5"),
+        (lambda t: t.get_artifact("p/data:v3"), NotFound, "there is no artifact 'p/data:v3' in .*; there are: none"),
+    ],
     "get_experiment": [(lambda t: t.get_experiment("e", project=5), ConfigError, "project is 5")],
     "get_project": [(lambda t: t.get_project(None), ConfigError, "name is None")],
     "get_run": [
@@ -76,6 +93,14 @@ CASES: dict[str, list[Case]] = {
         (lambda t: t.init("ftp://x"), ConfigError, "'ftp://x' is of no known kind"),
         (lambda t: t.init(mode="fast"), ConfigError, "mode is 'fast'.* one of online, offline, disabled"),
         (lambda t: t.init(speed=1), ConfigError, "'speed'.* is no setting"),
+    ],
+    "list_artifacts": [
+        (lambda t: t.list_artifacts(5), ConfigError, "project is 5"),
+        (lambda t: t.list_artifacts(name=""), ConfigError, "name is ''"),
+        (lambda t: t.list_artifacts(type=5), ConfigError, "type is 5"),
+        (lambda t: t.list_artifacts(run=5), ConfigError, "run is 5"),
+        (lambda t: t.list_artifacts(run=MISSING), NotFound, f"there is no run '{MISSING}'"),
+        (lambda t: t.list_artifacts(store=5), ConfigError, "store is 5"),
     ],
     "list_experiments": [(lambda t: t.list_experiments(store=5), ConfigError, "store is 5")],
     "list_projects": [(lambda t: t.list_projects(store=""), ConfigError, "store is ''")],
@@ -96,6 +121,10 @@ CASES: dict[str, list[Case]] = {
         (lambda t: t.list_runs(archived="no"), ConfigError, "archived is 'no'"),
         (lambda t: t.list_runs(colour=1), ConfigError, "'colour' is no condition for runs; those are archived, "),
     ],
+    "load_model": [
+        (lambda t: t.load_model(5), ConfigError, "reference is 5"),
+        (lambda t: t.load_model("classifier:best"), NotFound, "there is no artifact 'classifier:best'"),
+    ],
     "log": [
         (
             lambda t: t.log(3),
@@ -110,9 +139,16 @@ CASES: dict[str, list[Case]] = {
         (lambda t: t.log_artifact("gone"), FileNotFoundError, "path is 'gone', but there is nothing there"),
         (lambda t: t.log_artifact(5), TypeError, "path is 5"),
     ],
+    "log_audio": [
+        (lambda t: t.log_audio(None, "x", sample_rate=8000), TypeError, "audio is NoneType"),
+        (lambda t: t.log_audio([0.5], "x"), ConfigError, "sample_rate"),
+    ],
     "log_figure": [
         (lambda t: t.log_figure(5, "x"), TypeError, "figure is int, but takes a matplotlib or plotly figure")
     ],
+    "log_histogram": [(lambda t: t.log_histogram("x", "x"), TypeError, "values is str")],
+    "log_html": [(lambda t: t.log_html(5, "x"), TypeError, "html is int")],
+    "log_image": [(lambda t: t.log_image(5, "x"), ConfigError, "image is int, but takes")],
     "log_metric": [(lambda t: t.log_metric(5, 1), TypeError, "the metric name 5 is no text")],
     "log_metrics": [(lambda t: t.log_metrics([1]), TypeError, "log takes a mapping")],
     "log_model": [
@@ -127,10 +163,27 @@ CASES: dict[str, list[Case]] = {
         (lambda t: t.open_store("runs"), ConfigError, "the store 'runs' is of no known kind"),
         (lambda t: t.open_store("sqlite://"), ConfigError, "sqlite:///relative/path.db"),
     ],
+    "remove_alias": [
+        (lambda t: t.remove_alias(5, "production"), ConfigError, "reference is 5"),
+        (lambda t: t.remove_alias("data", ""), ConfigError, "alias is ''"),
+        (lambda t: t.remove_alias("data", "latest"), ConfigError, "alias is 'latest', which means a version as it is"),
+        (lambda t: t.remove_alias("data", "production"), NotFound, "there is no artifact 'data'"),
+    ],
     "restore_experiment": [(lambda t: t.restore_experiment("e", project=""), ConfigError, "project is ''")],
     "restore_project": [(lambda t: t.restore_project("gone"), NotFound, "no project 'gone'")],
     "restore_run": [(lambda t: t.restore_run(5), ConfigError, "run is 5")],
     "process_rank": [(lambda t: t.process_rank(5), TypeError, "environ is 5, but takes a mapping")],
+    "set_alias": [
+        (lambda t: t.set_alias(5, "production"), ConfigError, "reference is 5"),
+        (lambda t: t.set_alias("data", 5), ConfigError, "alias is 5"),
+        (lambda t: t.set_alias("data", "v3"), ConfigError, "alias is 'v3', which means a version as it is"),
+        (
+            lambda t: t.set_alias("data", "a/b"),
+            ConfigError,
+            "alias is 'a/b', but takes a name without ':', '/' and '@'",
+        ),
+        (lambda t: t.set_alias("data", "production"), NotFound, "there is no artifact 'data'"),
+    ],
     "set_experiment": [(lambda t: t.set_experiment("e", project="p", status="x"), ConfigError, "status is 'x'")],
     "set_notes": [(lambda t: t.set_notes(None), TypeError, "notes is None, but takes text")],
     "set_project": [(lambda t: t.set_project("p", settings={"x": 1}), ConfigError, "'x' is no setting of a project")],
@@ -149,6 +202,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "sync": [(lambda t: t.sync(spool=5), ConfigError, "spool is 5")],
     "track": [(lambda t: t.track(5), TypeError, "track decorates functions and methods, not 5")],
+    "use_artifact": [
+        (lambda t: t.use_artifact("nothing"), NotFound, "'nothing'"),
+        (lambda t: t.use_artifact(5), ConfigError, "reference is 5"),
+    ],
 }
 TAKES_NOTHING_WRONG = {"active_run", "next_run_id", "parent_run_id", "set_tag"}
 """They have no arguments; and any key and value of a tag become text."""

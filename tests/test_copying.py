@@ -22,8 +22,9 @@ from tracklib.errors import NotFound, StoreError
 from tracklib.model import Experiment, Project
 from tracklib.records import RecordKind, new_id
 from tracklib.stores.base import RunQuery, Store, open_store
-from tracklib.testing.batches import WriterScript, points, ship
+from tracklib.testing.batches import EPOCH, WriterScript, points, ship
 from tracklib.testing.export import assert_same_run
+from tracklib.testing.versions import log_artifact
 
 pytestmark = pytest.mark.usefixtures("bare")
 
@@ -307,7 +308,7 @@ def test_a_file_that_cannot_be_copied_is_a_problem(fault: str, uri_of: Place) ->
 
     assert copied.outcome is CopyOutcome.COPIED
     assert copied.problem is not None
-    assert "the artifact 'note' version 1, note.txt" in copied.problem
+    assert "the artifact 'note' version 0, note.txt" in copied.problem
     words = {"missing": "does not have it", "damaged": f"{checksum} is damaged", "unreadable": "cannot be read"}
     assert words[fault] in copied.problem
     seen = tracklib.get_run(run.id, store=target)
@@ -379,6 +380,38 @@ def test_code_without_a_repository_comes_along(opened: Callable[[str], Store], u
 
 
 # ---- descriptions
+
+
+@PAIRS
+@pytest.mark.parametrize("taken", [False, True], ids=["empty", "taken"])
+def test_versions_come_along(
+    source_kind: str, target_kind: str, *, taken: bool, opened: Callable[[str], Store], uri_of: Place
+) -> None:
+    """With aliases, uses and deletions; where another content has the number, aliases and uses mean the new one."""
+    source, target = opened(uri_of(source_kind, "source")), opened(uri_of(target_kind, "target"))
+    scripts = [WriterScript(run=new_id(EPOCH + n), clock=EPOCH + 100.0 * n) for n in range(2)]
+    for script, content in zip((scripts[0], *scripts, scripts[0]), "abac", strict=True):
+        checksum, _ = source.put_blob(io.BytesIO(content.encode()))
+        log_artifact(source, content, script=script, aliases=["best"], score=0.5)
+    about = {"project": "digits", "name": "model", "version": 2, "checksum": checksum}
+    gone = source.artifacts(scripts[0].run)[0]
+    told = {RecordKind.ALIAS: {**about, "alias": "prod"}, RecordKind.USE: {**about, "artifact": "x"}}
+    told |= {RecordKind.ARTIFACT: {"id": gone.id, "deleted": True}}
+    ship(source, [scripts[0].batch(*(scripts[0].record(kind, **data) for kind, data in told.items()))])
+    ship(source, [script.end() for script in scripts])
+    if taken:
+        log_artifact(target, "other")
+
+    assert [copied.outcome for copied in tracklib.copy_runs(source.uri, target.uri)] == [CopyOutcome.COPIED] * 2
+    made = [artifact for script in scripts for artifact in target.artifacts(script.run)]
+    numbers = {artifact.checksum: artifact.version for artifact in made}
+    if taken:
+        assert sorted([0, *numbers.values()], key=str) == [0, 1, 2, 3]
+    wanted = [artifact for script in scripts for artifact in source.artifacts(script.run)]
+    assert made == [replace(each, version=numbers[each.checksum] if taken else each.version) for each in wanted]
+    aliases = [replace(each, version=numbers[each.checksum]) for each in source.aliases("digits")]
+    assert target.aliases("digits") == aliases
+    assert target.uses() == [replace(each, version=numbers[each.checksum]) for each in source.uses()]
 
 
 def test_descriptions_come_along(opened: Callable[[str], Store], uri_of: Place) -> None:

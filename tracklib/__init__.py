@@ -22,7 +22,11 @@ from tracklib.api import (
     init,
     log,
     log_artifact,
+    log_audio,
     log_figure,
+    log_histogram,
+    log_html,
+    log_image,
     log_metric,
     log_metrics,
     log_model,
@@ -37,9 +41,21 @@ from tracklib.api import (
     set_tag,
     set_tags,
     start_run,
+    use_artifact,
 )
 
 if TYPE_CHECKING:
+    from tracklib.artifact_reading import (
+        Lineage,
+        StoredArtifact,
+        artifact_lineage,
+        get_artifact,
+        list_artifacts,
+        load_model,
+        remove_alias,
+        set_alias,
+    )
+    from tracklib.collecting import Garbage, collect_garbage
     from tracklib.copying import copy_runs
     from tracklib.decorator import track
     from tracklib.editing import archive_run, delete_run, edit_run, restore_run
@@ -66,6 +82,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "artifact_reading": (
+        "Lineage",
+        "StoredArtifact",
+        "artifact_lineage",
+        "get_artifact",
+        "list_artifacts",
+        "load_model",
+        "remove_alias",
+        "set_alias",
+    ),
+    "collecting": ("Garbage", "collect_garbage"),
     "copying": ("copy_runs",),
     "decorator": ("track",),
     "editing": ("archive_run", "delete_run", "edit_run", "restore_run"),
@@ -92,34 +119,46 @@ _HOMES = {
 _ORIGINS = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Garbage",
+    "Lineage",
     "ProcessRank",
     "Run",
     "RunQuery",
     "Series",
     "Settings",
     "Store",
+    "StoredArtifact",
     "StoredRun",
     "TracklibError",
     "active_run",
     "archive_experiment",
     "archive_project",
     "archive_run",
+    "artifact_lineage",
     "autolog",
+    "collect_garbage",
     "copy_runs",
     "current_settings",
     "delete_run",
     "edit_run",
     "end_run",
+    "get_artifact",
     "get_experiment",
     "get_project",
     "get_run",
     "init",
+    "list_artifacts",
     "list_experiments",
     "list_projects",
     "list_runs",
+    "load_model",
     "log",
     "log_artifact",
+    "log_audio",
     "log_figure",
+    "log_histogram",
+    "log_html",
+    "log_image",
     "log_metric",
     "log_metrics",
     "log_model",
@@ -131,9 +170,11 @@ __all__ = [
     "open_store",
     "parent_run_id",
     "process_rank",
+    "remove_alias",
     "restore_experiment",
     "restore_project",
     "restore_run",
+    "set_alias",
     "set_experiment",
     "set_notes",
     "set_project",
@@ -142,6 +183,7 @@ __all__ = [
     "start_run",
     "sync",
     "track",
+    "use_artifact",
 ]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
 
-from tracklib.errors import CorruptData, NotFound, StoreError
+from tracklib.errors import NotFound, StoreError, TracklibError
+from tracklib.stores.depositing import Lanes, deposit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from tracklib.stores.base import Store
 
 __all__ = ["FileCopier"]
+
+LANES: Final = 4
+_PIECE: Final = 1 << 20
 
 
 class FileCopier:
@@ -52,77 +57,46 @@ class FileCopier:
         if info.source.snapshot:
             yield info.source.snapshot, "the code"
         for artifact in self._source.artifacts(info.id):
-            if not artifact.metadata.get("reference"):  # Else only its path, size and checksum were noted.
+            if not artifact.is_reference:  # Else only its path, size and checksum were noted.
                 for file in artifact.files:
                     yield file.checksum, f"the artifact {artifact.name!r} version {artifact.version}, {file.path}"
 
     def _copy(self, checksum: str) -> str | None:
         """Copy a file that is not there; return why it cannot be."""
-        if _has(self._target, checksum):
+        if self._target.claim_blob(checksum):
             return None
+        with TemporaryDirectory(prefix="tracklib-copy-", ignore_cleanup_errors=True) as folder, Lanes(LANES) as lanes:
+            copy = Path(folder) / checksum
+            problem = self._fetch(checksum, copy)
+            if problem is None:
+                # It is cut where it was cut before, so that what others have of it is shared there as well.
+                deposit(self._target, copy, lanes=lanes, move=True)
+                self.count += 1
+        return problem
+
+    def _fetch(self, checksum: str, copy: Path) -> str | None:
+        """Read a file from the source; return what is wrong with it."""
+        digest = hashlib.sha256()
         try:
-            opened = self._source.open_blob(checksum)
+            with self._source.open_blob(checksum) as file, copy.open("wb") as target:
+                while piece := _read(file, checksum):
+                    digest.update(piece)
+                    target.write(piece)
+                    self.size_bytes += len(piece)
+                    self._on_piece()
         except StoreError as error:
             return str(error)
         except NotFound:
             return f"the store {self._source.uri} does not have it any more"
-        with opened as file:
-            checked = _Checked(file, checksum, self._count)
-            try:
-                self._target.put_blob(cast("BinaryIO", checked))
-            except OSError:  # A store may put an error of its own around ours.
-                if checked.problem is None:
-                    raise
-                return checked.problem
-        self.count += 1
+        if digest.hexdigest() != checksum:
+            return f"the blob {checksum} is damaged: its content has SHA-256 {digest.hexdigest()}"
         return None
 
-    def _count(self, size_bytes: int) -> None:
-        self.size_bytes += size_bytes
-        self._on_piece()
 
-
-class _Checked(io.RawIOBase):
-    """A file that is read from its beginning to its end, and fails there if it is not what its checksum says.
-
-    Attributes:
-        problem: What is wrong with it, once that is known.
-    """
-
-    def __init__(self, file: BinaryIO, checksum: str, on_piece: Callable[[int], object]) -> None:
-        self._file = file
-        self._checksum = checksum
-        self._on_piece = on_piece
-        self._digest = hashlib.sha256()
-        self.problem: str | None = None
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes.
-
-        Raises:
-            CorruptData: It ends here, and is not what it was.
-            OSError: It cannot be read.
-        """
-        try:
-            piece = self._file.read(size)
-        except OSError as error:
-            self.problem = f"the blob {self._checksum} cannot be read: {error}"
-            raise
-        self._digest.update(piece)
-        if (not piece or size < 0) and self._digest.hexdigest() != self._checksum:
-            self.problem = f"the blob {self._checksum} is damaged: its content has SHA-256 {self._digest.hexdigest()}"
-            raise CorruptData(self.problem)
-        self._on_piece(len(piece))
-        return piece
-
-
-def _has(store: Store, checksum: str) -> bool:
+def _read(file: BinaryIO, checksum: str) -> bytes:
     try:
-        store.open_blob(checksum).close()
-    except NotFound:
-        return False
-    return True
+        return file.read(_PIECE)
+    except TracklibError:
+        raise
+    except OSError as error:
+        raise StoreError(f"the blob {checksum} cannot be read: {error}") from error

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     StoreName = str | os.PathLike[str] | None
     Change = tuple[str, dict[str, Any]]
 
-__all__ = ["archive_run", "check_deletable", "delete_run", "edit_run", "restore_run"]
+__all__ = ["append_changes", "archive_run", "check_deletable", "delete_run", "edit_run", "restore_run"]
 
 _CHANGING: Final = (RecordKind.TAGS, RecordKind.NOTES, RecordKind.NAME, RecordKind.PLACE, RecordKind.ARCHIVE)
 
@@ -84,7 +84,7 @@ def edit_run(  # noqa: PLR0913 - what can be changed of a run
     if places:
         here = {"project": info.project, "experiment": info.experiment}
         changes.append((RecordKind.PLACE, {**here, **places}))
-    return _changed(opened, info, changes)
+    return append_changes(opened, info, changes)
 
 
 def archive_run(run: str | Run | StoredRun, *, store: StoreName = None) -> StoredRun:
@@ -104,7 +104,7 @@ def archive_run(run: str | Run | StoredRun, *, store: StoreName = None) -> Store
     """
     opened, info = _found(run, store)
     changes: list[Change] = [] if info.archived_at else [(RecordKind.ARCHIVE, {"archived_at": time.time()})]
-    return _changed(opened, info, changes)
+    return append_changes(opened, info, changes)
 
 
 def restore_run(run: str | Run | StoredRun, *, store: StoreName = None) -> StoredRun:
@@ -122,7 +122,7 @@ def restore_run(run: str | Run | StoredRun, *, store: StoreName = None) -> Store
     """
     opened, info = _found(run, store)
     changes: list[Change] = [(RecordKind.ARCHIVE, {"archived_at": None})] if info.archived_at else []
-    return _changed(opened, info, changes)
+    return append_changes(opened, info, changes)
 
 
 def delete_run(run: str | Run | StoredRun, *, store: StoreName = None) -> None:
@@ -198,13 +198,18 @@ def _found(run: str | Run | StoredRun, store: StoreName) -> tuple[Store, RunInfo
     return opened, with_live_status(find_run(opened, wanted))
 
 
-def _changed(store: Store, info: RunInfo, changes: Sequence[Change]) -> StoredRun:
-    """Tell the store of changes, all of them or none."""
+def append_changes(store: Store, info: RunInfo, changes: Sequence[Change], *, after: float = 0.0) -> StoredRun:
+    """Tell the store of changes to a run, all of them or none; return the run as it is then.
+
+    Args:
+        changes: The kinds and data of records.
+        after: A moment that they come after, whatever the clock here says.
+    """
     if not changes:
         return StoredRun(store, info)
     # Later than all that is known, although the clocks of machines differ.
-    known = [math.nextafter(event.time, math.inf) for event in store.events(info.id, _CHANGING)]
-    at = max([time.time(), *known])
+    known = [after, *(event.time for event in store.events(info.id, _CHANGING))]
+    at = max(time.time(), math.nextafter(max(known), math.inf))
     start = {
         # Where a store tells runs anew from their parts, this may be the first one that it comes upon.
         **{key: getattr(info, key) for key in ("project", "experiment", "name", "parent", "created_by", "created_at")},

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tracklib.model import (
         Artifact,
+        ArtifactUse,
         Environment,
         Event,
         Resources,
@@ -233,11 +234,17 @@ class StoredRun:
         lines = [line for event in self.events("console") for _, line in event.data["lines"]]
         return "\n".join(lines)
 
-    def read_artifact(self, name: str, *, version: int | None = None) -> dict[str, bytes]:
-        """Return the files of an artifact by their paths, verified by their checksums.
+    @cached_property
+    def used_artifacts(self) -> list[ArtifactUse]:
+        """What it has used, by time: `.project .name .version` and more; see `Run.use_artifact`."""
+        return self._store.uses(run=self.info.id)
+
+    def read_artifact(self, name: str, *, version: int | None = None, step: int | None = None) -> dict[str, bytes]:
+        """Return the files of an artifact that it has logged by their paths, verified by their checksums.
 
         Args:
-            version: Which one of this name; the newest by default.
+            version: Which one of this name, from 0; the one that was logged last by default.
+            step: Only what was logged for this training step.
 
         Raises:
             NotFound: The run has no such artifact, or only noted where its files were.
@@ -245,40 +252,41 @@ class StoredRun:
 
         Example:
             >>> with tracklib.start_run() as run:
-            ...     run.log_text("first", "notes")
-            ...     run.log_text("second", "notes")
-            >>> tracklib.get_run(run).read_artifact("notes", version=1)
+            ...     run.log_text("first", "notes", step=10)
+            ...     run.log_text("second", "notes", step=20)
+            >>> tracklib.get_run(run).read_artifact("notes", version=0)
             {'notes.txt': b'first'}
+            >>> tracklib.get_run(run).read_artifact("notes", step=20)
+            {'notes.txt': b'second'}
         """
-        named = [artifact for artifact in self.artifacts if artifact.name == name]
-        found = [artifact for artifact in named if version in (None, artifact.version)]
-        if not named:
-            names = ", ".join(sorted({artifact.name for artifact in self.artifacts})) or "none"
-            raise NotFound(f"run {self.info.id} has no artifact {name!r}; it has: {names}")
-        if not found:
-            versions = ", ".join(str(artifact.version) for artifact in named)
-            raise NotFound(f"the artifact {name!r} of run {self.info.id} has no version {version}; it has: {versions}")
+        from tracklib.artifacts.contents import Contents
+
+        artifact = self._artifact(name, version, step)
+        contents = Contents(self._store, artifact, elsewhere=False)
         try:
-            if found[-1].files or not found[-1].metadata.get("reference"):
-                return {file.path: self._read_blob(file.checksum) for file in found[-1].files}
+            if artifact.files or not artifact.is_reference:
+                return {file.path: contents.read(file) for file in artifact.files}
         except NotFound:
-            if not found[-1].metadata.get("reference"):
+            if not artifact.is_reference:
                 raise
         raise NotFound(
             f"of the artifact {name!r} of run {self.info.id} only path, size and checksum were noted, and no copy was "
-            f"made: look at {found[-1].path}; `log_artifact` without copy=False keeps a copy"
+            f"made: look at {artifact.path}; `log_artifact` without copy=False keeps a copy"
         )
 
-    def _read_blob(self, checksum: str) -> bytes:
-        import hashlib
-
-        from tracklib.errors import CorruptData
-
-        with self._store.open_blob(checksum) as blob:
-            content = blob.read()
-        if hashlib.sha256(content).hexdigest() != checksum:
-            raise CorruptData(f"the blob {checksum} is damaged: its content has another SHA-256")
-        return content
+    def _artifact(self, name: str, version: int | None, step: int | None) -> Artifact:
+        named = [artifact for artifact in self.artifacts if artifact.name == name]
+        found = [each for each in named if version in (None, each.version) and step in (None, each.step)]
+        if found:
+            return found[-1]
+        if not named:
+            names = ", ".join(sorted({artifact.name for artifact in self.artifacts})) or "none"
+            raise NotFound(f"run {self.info.id} has no artifact {name!r}; it has: {names}")
+        wanted = " and ".join(f"{what} {at}" for what, at in (("version", version), ("step", step)) if at is not None)
+        there = ", ".join(
+            f"{each.version}" + (f" (step {each.step})" if each.step is not None else "") for each in named
+        )
+        raise NotFound(f"the artifact {name!r} of run {self.info.id} has no {wanted}; it has the versions: {there}")
 
     def __repr__(self) -> str:
         return f"<StoredRun {self.project}/{self.experiment}/{self.name} {self.info.id} {self.status}>"

@@ -55,7 +55,7 @@ def test_json(call: Call, store: str) -> None:
 
 def test_what_cannot_be_copied_is_told(call: Call) -> None:
     """A file that is gone is named, its run is copied, and the status is 1."""
-    with tracklib.start_run("digits", name="first", store="home/runs.db", system_interval=0) as run:
+    with tracklib.start_run("digits", name="first", store="home/runs.db", system_interval=0, auto_log_git=False) as run:
         run.log_text("text", "note")
     for path in Path("home/blobs").glob("*/*"):
         path.unlink()

@@ -166,3 +166,32 @@ def test_keys_of_changes(call: Call) -> None:
     assert set(archived) == keys_of("`tracklib archive` and `tracklib restore`")
     assert set(deleted) == keys_of("`tracklib rm`")
     assert set(deleted["deleted"][0]) == keys_of("a deleted run")
+
+
+@pytest.mark.usefixtures("bare")
+def test_keys_of_artifacts(call: Call) -> None:
+    """The keys of artifacts, their problems and their lineage are those on the page."""
+    Path("x.csv").write_text("x")
+    with tracklib.start_run("digits") as run:
+        run.log_artifact("x.csv")
+        run.log_artifact("x.csv", "noted", copy=False)
+    with tracklib.start_run("digits") as run:
+        run.use_artifact("x.csv")
+    Path("x.csv").write_text("y")
+    listing, shown = told(call, "artifacts", "list"), told(call, "artifacts", "show", "digits/x.csv")
+    verified = json.loads(call("artifacts", "verify", "digits/noted", "--json", status=1).stdout)
+    lineage = told(call, "artifacts", "lineage", "digits/x.csv")
+    version = keys_of("an artifact") | keys_of("a version")
+
+    assert set(listing) == keys_of("`tracklib artifacts list`")
+    assert set(listing["artifacts"][0]) == set(told(call, "artifacts", "alias", "digits/x.csv", "own")) == version
+    assert set(shown) == version | {"used_by"}
+    assert set(told(call, "artifacts", "get", "digits/x.csv")) == keys_of("`tracklib artifacts get`")
+    assert set(verified) == keys_of("`tracklib artifacts verify`")
+    assert set(verified["problems"][0]) == keys_of("a problem")
+    assert set(lineage) == keys_of("`tracklib artifacts lineage`")
+    assert set(lineage["nodes"][0]) == keys_of("a node")
+    assert set(lineage["edges"][0]) == {"relation", "run", "artifact", "time"}
+    assert set(told(call, "show", "latest")["used_artifacts"][0]) == {
+        *("artifact", "project", "name", "version", "checksum", "time", "run"),
+    }

@@ -9,10 +9,11 @@ from tracklib.cli.output import plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tracklib.artifacts.stored import StoredArtifact
     from tracklib.model import RunInfo, Summary
     from tracklib.reading import StoredRun
 
-__all__ = ["listed_run", "summaries_by_name", "whole_run"]
+__all__ = ["listed_run", "stored_artifact", "summaries_by_name", "whole_run"]
 
 _BULKY = ("source", "environment", "writers")
 
@@ -32,9 +33,16 @@ def whole_run(run: StoredRun, summaries: Iterable[Summary], children: Iterable[R
         **told,
         "metrics": summaries_by_name(summaries),
         "artifacts": plain(run.artifacts),
+        "used_artifacts": plain(run.used_artifacts),
         "messages": [{"time": event.time, **event.data} for event in run.events("message")],
         "children": [{"id": child.id, "name": child.name, "status": str(child.status)} for child in children],
     }
+
+
+def stored_artifact(artifact: StoredArtifact) -> dict[str, Any]:
+    """Return a version of an artifact: how it is said in text, all that was recorded, and its aliases of now."""
+    told: dict[str, Any] = plain(artifact.info)
+    return {"reference": artifact.reference, **told, "aliases": artifact.aliases, "logged_by": artifact.logged_by}
 
 
 def summaries_by_name(summaries: Iterable[Summary]) -> dict[str, dict[str, Any]]:

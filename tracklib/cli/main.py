@@ -19,8 +19,10 @@ COMMANDS = {
     "rm": "tracklib.cli.rm:rm",
     "projects": "tracklib.cli.projects:projects",
     "experiments": "tracklib.cli.experiments:experiments",
+    "artifacts": "tracklib.cli.artifacts:artifacts",
     "sync": "tracklib.cli.sync:sync",
     "compact": "tracklib.cli.compact:compact",
+    "gc": "tracklib.cli.gc:gc",
     "doctor": "tracklib.cli.doctor:doctor",
 }
 """Where each command is, in the order of the help."""

@@ -20,7 +20,7 @@ import click
 from tracklib.cli.formats import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.console import Console
     from rich.text import Text
@@ -34,6 +34,7 @@ __all__ = [
     "pairs",
     "plain",
     "print_json",
+    "progress",
     "speaks_unicode",
     "styled",
     "table",
@@ -197,6 +198,25 @@ def working(text: str) -> Iterator[None]:
     out = console(error=True)
     with out.status(styled(text, "dim")) if out.is_terminal else contextlib.nullcontext():
         yield
+
+
+@contextlib.contextmanager
+def progress(text: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Give what is told of bytes that are done: a bar on a terminal shows how many of all; elsewhere nothing.
+
+    Args:
+        text: What is being done.
+    """
+    out = console(error=True)
+    if not out.is_terminal:
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(TextColumn(text), *columns, console=out, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def print_json(value: Any) -> None:

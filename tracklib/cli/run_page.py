@@ -17,14 +17,16 @@ from tracklib.cli.formats import (
     when,
 )
 from tracklib.cli.output import Column, heading, joined, line, pairs, styled, table
+from tracklib.stores.base import ArtifactQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rich.text import Text
 
-    from tracklib.model import Artifact, Environment, Gpu, Resources, RunInfo, Source
+    from tracklib.model import Environment, Gpu, Resources, RunInfo, Source
     from tracklib.reading import StoredRun
+    from tracklib.stores.base import Store
 
     Items = list[tuple[str, str | Text]]
 
@@ -39,12 +41,12 @@ def print_before_metrics(info: RunInfo) -> None:
         pairs(list(flat_params(info.params)))
 
 
-def print_after_metrics(run: StoredRun) -> None:
+def print_after_metrics(store: Store, run: StoredRun) -> None:
     """Print what surrounds the run and what it left; its error comes last, where the eye is."""
     _section("Code", _code(run.source))
     _section("Environment", _environment(run.environment))
     _section("Resources", _resources(run.resources))
-    _print_artifacts(run)
+    _print_artifacts(store, run)
     _print_writers(run.info)
     _section(
         "Messages",
@@ -176,43 +178,23 @@ def _hours(hours: float) -> str:
     return f"{number(hours)} h" if hours >= 1 else duration(hours * 3600)
 
 
-def _print_artifacts(run: StoredRun) -> None:
-    if not run.artifacts:
-        return
-    heading("Artifacts")
-    columns = [
-        Column(title="name", rank=9, least=12),
-        Column(title="version", right=True, rank=7),
-        Column(title="type", rank=8),
-        Column(title="size", right=True, rank=8),
-        Column(title="files", right=True, rank=5),
-        Column(title="step", right=True, rank=4),
-        Column(title="made", rank=3),
-        Column(title="not copied from", rank=6, least=20),
-    ]
-    rows: list[list[str | Text]] = [
-        [
-            artifact.name,
-            f"v{artifact.version}",
-            artifact.type,
-            size(artifact.size),
-            f"{len(artifact.files):,}",
-            "" if artifact.step is None else str(artifact.step),
-            when(artifact.created_at),
-            _reference(artifact),
-        ]
-        for artifact in run.artifacts
-    ]
-    if not any(row[-1] for row in rows):
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
-    table(columns, rows, indent=2)
+def _print_artifacts(store: Store, run: StoredRun) -> None:
+    """Print what the run has logged and used: what projects count the versions of apart from figures and the like."""
+    from tracklib.artifacts.stored import list_artifacts
+    from tracklib.cli.artifact_pages import print_artifacts, print_media, print_uses
 
-
-def _reference(artifact: Artifact) -> str:
-    """Return where the files of an artifact are of which no copy was made, and what is wrong with them."""
-    problem = artifact.metadata.get("problem")
-    where = f"{artifact.path} ({problem})" if problem else artifact.path
-    return where if artifact.metadata.get("reference") else ""
+    found = list_artifacts(store, ArtifactQuery(run=run.id))
+    versions = sorted((each for each in found if each.project), key=lambda each: each.created_at)
+    media = sorted((each for each in found if not each.project), key=lambda each: each.created_at)
+    if versions:
+        heading("Artifacts")
+        print_artifacts(versions, indent=2)
+    if media:
+        heading("Media")
+        print_media(media)
+    if run.used_artifacts:
+        heading("Used artifacts")
+        print_uses(run.used_artifacts)
 
 
 def _print_writers(info: RunInfo) -> None:

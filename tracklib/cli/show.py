@@ -103,7 +103,7 @@ def _print_page(store: Store, run: StoredRun, summaries: list[Summary], *, only_
     print_system(run, [s for s in summaries if s.name.startswith("system/")], most=most)
     if not only_metrics:
         _print_children(store, run)
-        print_after_metrics(run)
+        print_after_metrics(store, run)
 
 
 def _print_children(store: Store, run: StoredRun) -> None:
