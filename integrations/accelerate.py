@@ -6,15 +6,13 @@ accelerator.init_trackers("digits", config={"lr": 1e-3})
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import accelerate.tracking  # type: ignore[import-untyped]
 from accelerate.state import PartialState  # type: ignore[import-untyped]
 
-from tracklib.integrations.media import as_picture, as_rows
+from tracklib.integrations.media import as_rows
 from tracklib.integrations.session import Session, guarded
 
 if TYPE_CHECKING:
@@ -89,11 +87,10 @@ class AccelerateTracker(accelerate.tracking.GeneralTracker):  # type: ignore[mis
 
     @guarded()
     def log_images(self, values: dict[str, Any], step: int | None = None, **kwargs: Any) -> None:
-        """Keep images as PNG files, those of one name as one artifact.
+        """Keep images as PNG files, those of one name as one artifact; see `Run.log_image`.
 
         Args:
-            values: By name, a list of images or an array of them: PIL images, or arrays of height, width and channels
-                with bytes or with numbers from 0 to 1.
+            values: By name, a list of images or an array of them.
             step: The training step that they belong to.
             kwargs: Of no use here.
         """
@@ -101,10 +98,7 @@ class AccelerateTracker(accelerate.tracking.GeneralTracker):  # type: ignore[mis
         if run is None:
             return
         for name, images in values.items():
-            with tempfile.TemporaryDirectory(prefix="tracklib-images-") as folder:
-                for number, image in enumerate(images):
-                    as_picture(image).save(Path(folder, f"{number}.png"))
-                run.log_artifact(folder, name, type="figure", step=step)
+            run.log_image(list(images), name, step=step)
 
     @guarded()
     def log_table(

@@ -121,7 +121,7 @@ class CallbackBehaviour:
         reporter = self._reporter
         fits = trainer.state.fn == "fit"
         if fits:
-            reporter.begin_fit()
+            reporter.begin_fit(trainer.checkpoint_callbacks)
         if not fits and reporter.described:
             return
         reporter.described = True
@@ -244,19 +244,32 @@ class CallbackBehaviour:
         if not self._silent:
             self._record_marked(trainer)
             self._look_at_checkpoints(trainer)
+            self._keep_models(trainer, pl_module, exception)
             self._reporter.fail(exception)
 
     @guarded()
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Keep the best checkpoint, which is complete by now, and say that all has gone well."""
+        """Keep the last and the best checkpoint, which are complete by now, and say that all has gone well."""
         if self._silent:
             return
         if stage == "fit":
             self._look_at_checkpoints(trainer)
-            for checkpoint in trainer.checkpoint_callbacks[:1]:
-                self._reporter.keep_best(checkpoint)
+            self._keep_models(trainer, pl_module)
         if not self._has_logger:  # Which says so itself, later.
             self._reporter.end()
+
+    def _keep_models(self, trainer: Any, module: Any, error: BaseException | None = None) -> None:
+        if trainer.state.fn != "fit":
+            return
+        checkpoints = list(trainer.checkpoint_callbacks)
+        for checkpoint in checkpoints[:1]:
+            self._reporter.say_best(checkpoint)
+        if type(error).__name__ == "SIGTERMException":  # Lightning's: who sent the signal will not wait for copies.
+            return
+        if error is not None and any(getattr(each, "save_on_exception", False) for each in checkpoints):
+            self._reporter.keep_models_later(checkpoints, module)
+        else:
+            self._reporter.keep_models(checkpoints, module)
 
     # ---- metrics and checkpoints
 

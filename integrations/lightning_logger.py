@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +11,7 @@ import tracklib
 from tracklib.integrations.lightning_callback import CallbackBehaviour
 from tracklib.integrations.lightning_reporter import Reporter, adoptable_run, disabled_run, session_for_logger
 from tracklib.integrations.lightning_trainer import as_params
-from tracklib.integrations.media import as_picture, as_rows
+from tracklib.integrations.media import as_rows
 from tracklib.integrations.session import guarded
 
 if TYPE_CHECKING:
@@ -173,15 +172,21 @@ class LoggerBehaviour:
     def log_image(
         self, key: str, images: Sequence[Any], step: int | None = None, caption: Sequence[str] | None = None
     ) -> None:
-        """Keep images: paths, figures, PIL images, or arrays and tensors of pixels.
+        """Keep images: paths, figures, PIL images, or arrays and tensors of pixels; see `Run.log_image`.
 
-        Tensors have their channels first. Whole numbers are from 0 to 255, others from 0 to 1.
+        Several are one artifact, with a file for each. Captions are a text beside them, with a line for each.
         """
         run = self.reporter.run
-        for number, image in enumerate(images if run is not None else ()):
-            name = key if len(images) == 1 else f"{key}/{number}"
-            said = {"caption": str(caption[number])} if caption else {}
-            _keep_image(run, image, name, metadata=said, step=step)
+        if run is None:
+            return
+        figures = [image for image in images if hasattr(image, "savefig") or hasattr(image, "to_plotly_json")]
+        for number, figure in enumerate(figures):
+            run.log_figure(figure, key if len(figures) == 1 else f"{key}/{number}", step=step)
+        pictures = [image for image in images if not any(image is figure for figure in figures)]
+        if pictures:
+            run.log_image(pictures if len(pictures) > 1 else pictures[0], key, step=step)
+        if caption:
+            run.log_text("\n".join(map(str, caption)), f"{key}/caption", step=step)
 
     @guarded()
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
@@ -211,16 +216,3 @@ class LoggerBehaviour:
 def _known_project() -> str | None:
     run = adoptable_run()
     return run.project if run is not None else tracklib.current_settings().project
-
-
-def _keep_image(run: Any, image: Any, name: str, *, metadata: dict[str, str], step: int | None) -> None:
-    if hasattr(image, "savefig") or hasattr(image, "to_plotly_json"):
-        run.log_figure(image, name, step=step)
-        return
-    if isinstance(image, (str, os.PathLike)):
-        run.log_artifact(image, name, type="figure", metadata=metadata, step=step)
-        return
-    with tempfile.TemporaryDirectory(prefix="tracklib-image-") as folder:
-        path = Path(folder, f"{name.rpartition('/')[2] or 'image'}.png")
-        as_picture(image, channels_first=True).save(path)
-        run.log_artifact(path, name, type="figure", metadata=metadata, step=step)

@@ -1,4 +1,4 @@
-"""Pictures and tables, as frameworks hand them to loggers."""
+"""Tables, as frameworks hand them to loggers."""
 
 from __future__ import annotations
 
@@ -7,30 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["as_picture", "as_rows"]
-
-
-def as_picture(image: Any, *, channels_first: bool = False) -> Any:
-    """Return an image of PIL, which is given as one, or as an array or tensor of pixels.
-
-    Whole numbers are from 0 to 255, others from 0 to 1.
-
-    Args:
-        channels_first: Whether a tensor has its channels before height and width, as in torch.
-    """
-    if hasattr(image, "save"):
-        return image
-    import numpy as np
-    from PIL import Image
-
-    is_tensor = hasattr(image, "detach")
-    pixels = np.asarray(image.detach().cpu() if is_tensor else image)
-    if channels_first and is_tensor and pixels.ndim == 3:
-        pixels = np.moveaxis(pixels, 0, -1)
-    if not np.issubdtype(pixels.dtype, np.integer):
-        pixels = (np.clip(pixels, 0.0, 1.0) * 255).round()
-    pixels = pixels.astype(np.uint8)
-    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
+__all__ = ["as_rows"]
 
 
 def as_rows(columns: Sequence[str] | None, data: Sequence[Sequence[Any]] | None) -> list[dict[str, Any]]:

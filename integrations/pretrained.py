@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracklib.integrations.imports import when_imported
 from tracklib.integrations.saves import Saved, class_name, quiet, save_hook, text_path
 from tracklib.integrations.session import guarded
-from tracklib.integrations.torch import classify
+from tracklib.integrations.torch import classify, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,9 +41,18 @@ def _wrapping(patches: Patches, places: Mapping[str, Callable[..., Any]]) -> Cal
 
 def _saved(call: str, value: Any, target: Any, kind: str, **more: Any) -> Saved | None:
     path = text_path(target)
+    if path is None:
+        return None
     framework = call.partition(".")[0]
-    metadata = {"framework": framework, "call": call, "class": class_name(value), **more}
-    return None if path is None else Saved(path, kind, metadata)
+    known = {"framework": framework, "call": call, "class": class_name(value)}
+    form = {"format": "pretrained"} if _is_pretrained(path) else {}
+    return Saved(path, kind, {**form, **known, **more})
+
+
+def _is_pretrained(path: str) -> bool:
+    """Tell whether a folder is one that `from_pretrained` takes."""
+    marks = ("config.json", "adapter_config.json", "tokenizer_config.json", "preprocessor_config.json")
+    return any(os.path.isfile(os.path.join(path, mark)) for mark in marks)  # noqa: PTH113, PTH118 - on the training thread
 
 
 def _is_ours(values: Iterable[Any]) -> bool:
@@ -116,7 +125,7 @@ def _of_state(arguments: Mapping[str, Any], result: Any) -> Saved | None:
 
 def _of_accelerated(arguments: Mapping[str, Any], _: Any) -> Saved | None:
     value = arguments["obj"]
-    return _saved("accelerate.Accelerator.save", value, arguments["f"], classify(value))
+    return _saved("accelerate.Accelerator.save", value, arguments["f"], classify(value), **format_of(value))
 
 
 def _of_accelerated_model(arguments: Mapping[str, Any], _: Any) -> Saved | None:
@@ -125,11 +134,13 @@ def _of_accelerated_model(arguments: Mapping[str, Any], _: Any) -> Saved | None:
 
 
 def _of_tensors(arguments: Mapping[str, Any], _: Any) -> Saved | None:
-    return _saved("safetensors.torch.save_file", arguments["tensors"], arguments["filename"], "model")
+    call = "safetensors.torch.save_file"
+    return _saved(call, arguments["tensors"], arguments["filename"], "model", format="state_dict")
 
 
 def _of_safe_model(arguments: Mapping[str, Any], _: Any) -> Saved | None:
-    return _saved("safetensors.torch.save_model", arguments["model"], arguments["filename"], "model")
+    call = "safetensors.torch.save_model"
+    return _saved(call, arguments["model"], arguments["filename"], "model", format="state_dict")
 
 
 # ---- Lightning and Fabric

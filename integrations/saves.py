@@ -1,9 +1,8 @@
 """What all hooks of save functions share: which call is the save that the program means, and what becomes of it.
 
 A save often calls others: a checkpoint writes a model, that writes files. Only the outermost call of a thread counts.
-It becomes a reference: the run notes the path, sizes and SHA-256, and no bytes are copied.
 
-The training thread only takes down that something was saved. A moment later a thread looks what is there:
+The training thread only takes down that something was saved. A moment later a thread looks what is there, and notes it:
 
 - What was renamed within its folder, as a careful program does, is recorded under its new name.
 - What is gone was temporary, and is not recorded. Nor is what lies in a `tempfile.TemporaryDirectory` that is still
@@ -11,6 +10,8 @@ The training thread only takes down that something was saved. A moment later a t
 - What is saved to the same path again and again is recorded at most once in ten seconds, when it is left alone for a
   second, and at the end of the run.
 - An optimizer, or what else a training needs to go on, belongs to the model into whose folder it is saved.
+
+What is stored, and under which names, is up to `saved_states`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import tracklib
+from tracklib.integrations.kept_models import is_terminated, settings_for
 from tracklib.integrations.patching import nested
+from tracklib.integrations.saved_states import FoundSave, Saved, SavedStates
 from tracklib.integrations.session import guarded, open_run
 from tracklib.integrations.temporary import is_temporary, is_volatile
 
@@ -46,24 +48,6 @@ _BESIDE: Final = re.compile(r"optim|sched|scaler|rng|random_state|training_args"
 """Names of files that belong to the model in whose folder they lie."""
 
 
-class Saved(NamedTuple):
-    """What a call has saved.
-
-    Attributes:
-        path: Where; a file, a folder or a URL.
-        type: model, checkpoint, optimizer, tokenizer, processor or file.
-        metadata: The framework, the function, the class of what was saved, and more.
-        step: The training step, if the call knows it; otherwise it is the last one that was logged.
-        late: Whether it may still be written after the call has returned.
-    """
-
-    path: str
-    type: str
-    metadata: dict[str, Any]
-    step: int | None = None
-    late: bool = False
-
-
 def save_hook(describe: Describe) -> Callable[..., Any]:
     """Return what `Patches.wrap` puts around a function that saves.
 
@@ -73,10 +57,11 @@ def save_hook(describe: Describe) -> Callable[..., Any]:
     """
 
     def around(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        began = time.time()
         with nested("save") as within:
             result = original(*arguments, **keywords)
         if not within:
-            _describe(describe, original, arguments, keywords, result)
+            _describe(describe, began, original, arguments, keywords, result)
         return result
 
     return around
@@ -90,7 +75,13 @@ def quiet(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any
 
 @guarded()
 def _describe(
-    describe: Describe, original: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any], result: Any
+    describe: Describe,
+    began: float,
+    original: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    result: Any,
+    /,
 ) -> None:
     run = watching_run()
     if run is None:
@@ -98,7 +89,7 @@ def _describe(
     bound = _signature(original).bind(*arguments, **keywords)
     saved = describe(bound.arguments, result)
     if saved is not None:
-        record_save(run, saved)
+        record_save(run, saved._replace(began=began))
 
 
 @functools.lru_cache(maxsize=128)
@@ -109,13 +100,7 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 def watching_run() -> Run | None:
     """Return the active run if it is to hear of saves."""
     run = open_run()
-    return run if run is not None and run.id and _is_wanted(run.id) else None
-
-
-@functools.lru_cache(maxsize=8)
-def _is_wanted(_run_id: str) -> bool:
-    """Ask once for each run: settings are read from files."""
-    return tracklib.current_settings().log_models != "off"
+    return run if run is not None and run.id and settings_for(run.id).log_models != "off" else None
 
 
 def text_path(value: Any) -> str | None:
@@ -163,11 +148,18 @@ class _Identity(NamedTuple):
 
 
 class _Waiting(NamedTuple):
+    """What is to be looked at.
+
+    Attributes:
+        at: When it was saved, by the monotonic clock.
+        due: When to look, likewise.
+    """
+
     run: Run
     saved: Saved
     identity: _Identity | None
+    at: float
     due: float
-    """By the monotonic clock."""
 
 
 class _Recorder:
@@ -182,7 +174,7 @@ class _Recorder:
         self._waiting: dict[_Key, _Waiting] = {}
         self._recorded: dict[_Key, float] = {}
         self._folders: dict[tuple[str, str], Saved] = {}
-        self._runs: set[str] = set()
+        self._states: dict[str, SavedStates] = {}
         self._recording = threading.RLock()
         self._thread: threading.Thread | None = None
 
@@ -198,27 +190,30 @@ class _Recorder:
         key, now = _Key(run.id, saved.path, saved.type), time.monotonic()
         # What is written without a pause is not looked at before it pauses: it would be found half written.
         due = max(now + LOOK_SECONDS, self._recorded.get(key, now - INTERVAL_SECONDS) + INTERVAL_SECONDS)
-        self._waiting[key] = _Waiting(run, saved, _identity(status), due)
-        if run.id not in self._runs:
-            self._runs.add(run.id)
-            run.before_end(functools.partial(self.finish, run.id))
+        self._waiting[key] = _Waiting(run, saved, _identity(status), now, due)
+        if run.id not in self._states:
+            self._states[run.id] = SavedStates(run)
+            run.before_end(functools.partial(self.finish, run))
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="tracklib-saves", daemon=True)
             self._thread.start()
 
-    def finish(self, run: str) -> None:
-        """Look at what is left of a run that is about to end."""
+    @guarded()
+    def finish(self, run: Run) -> None:
+        """Look at what is left of a run that is about to end, and keep the last of it."""
         if self.process != os.getpid():
             return
-        taken = self._recording.acquire(timeout=INTERVAL_SECONDS)
+        taken = self._recording.acquire(timeout=LOOK_SECONDS if is_terminated(run) else INTERVAL_SECONDS)
         try:
-            self._record([key for key in list(self._waiting) if key.run == run], last=True)
+            found = self._look([key for key in list(self._waiting) if key.run == run.id], last=True)
+            states = self._states.pop(run.id, None)
+            if states is not None:
+                states.finish(found)
         finally:
             if taken:
                 self._recording.release()
-        self._runs.discard(run)
-        self._recorded = {key: at for key, at in list(self._recorded.items()) if key.run != run}
-        self._folders = {key: saved for key, saved in list(self._folders.items()) if key[0] != run}
+        self._recorded = {key: at for key, at in list(self._recorded.items()) if key.run != run.id}
+        self._folders = {key: saved for key, saved in list(self._folders.items()) if key[0] != run.id}
 
     def _work(self) -> None:
         while True:
@@ -232,10 +227,13 @@ class _Recorder:
 
     @guarded()
     def _record_due(self, now: float) -> None:
-        self._record([key for key, waiting in list(self._waiting.items()) if waiting.due <= now])
+        found = self._look([key for key, waiting in list(self._waiting.items()) if waiting.due <= now])
+        for run, states in list(self._states.items()):
+            states.note(each for each in found if each.run == run)
 
-    def _record(self, keys: list[_Key], *, last: bool = False) -> None:
-        done: set[_Key] = set()
+    def _look(self, keys: list[_Key], *, last: bool = False) -> list[FoundSave]:
+        """Return what is there of the saves that are due, or of all if it is the last look."""
+        done: dict[_Key, FoundSave] = {}
         for key in reversed(keys):  # Where several became one file, the latest is what lies there.
             waiting = self._waiting.pop(key, None)
             path = waiting and _found(waiting.saved, waiting.identity)
@@ -245,15 +243,9 @@ class _Recorder:
             if renamed and not last and now < (due := self._recorded.get(own, -INTERVAL_SECONDS) + INTERVAL_SECONDS):
                 self._waiting[own] = waiting._replace(saved=waiting.saved._replace(path=path), due=due)
                 continue
-            done.add(own)
+            done[own] = FoundSave(waiting.saved, path, waiting.at, key.run)
             self._recorded[key] = self._recorded[own] = now
-            _log(waiting.run, waiting.saved, path)
-
-
-@guarded()
-def _log(run: Run, saved: Saved, path: str) -> None:
-    name = _name(path, saved.type)
-    run.log_artifact(path, name, type=saved.type, metadata=saved.metadata, step=saved.step, copy=False)
+        return list(done.values())
 
 
 _recorder = _Recorder()
@@ -265,12 +257,6 @@ def record_save(run: Run, saved: Saved) -> None:
     if _recorder.process != os.getpid():
         _recorder = _Recorder()
     _recorder.add(run, saved if saved.step is not None else saved._replace(step=run.last_step))
-
-
-def _name(path: str, kind: str) -> str:
-    """Return the name of the file or folder; what goes with a model is often saved into the model's folder."""
-    name = os.path.basename(path.rstrip("/")) or path  # noqa: PTH119 - it may be a URL
-    return f"{name}-{kind}" if kind in {"tokenizer", "processor"} and kind not in name else name
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
+import tracklib
 from tracklib.integrations.imports import when_imported
-from tracklib.integrations.saves import Saved, class_name, record_save, save_hook, text_path, watching_run
+from tracklib.integrations.saves import Saved, class_name, quiet, record_save, save_hook, text_path, watching_run
 from tracklib.integrations.session import guarded
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from tracklib import Run
     from tracklib.integrations.patching import Patches
 
-__all__ = ["classify", "install", "is_state"]
+__all__ = ["classify", "format_of", "install", "is_state"]
 
 _MODEL_KEYS: Final = frozenset(
     {"state_dict", "model", "model_state", "model_state_dict", "module", "net", "network", "weights"}
@@ -49,6 +51,7 @@ def install(patches: Patches) -> None:
         patches.wrap(module, "save", _distributed_save, (saver, "save"))
         patches.wrap(module, "async_save", _distributed_async_save, (saver, "async_save"))
 
+    patches.wrap(tracklib.Run, "log_model", quiet)
     when_imported("torch", on_torch)
     when_imported("torch.export", on_export)
     when_imported("torch.distributed.checkpoint", on_checkpoint)
@@ -102,11 +105,21 @@ def _metadata(call: str, value: Any, framework: str = "torch") -> dict[str, Any]
     return metadata
 
 
+def format_of(value: Any) -> dict[str, str]:
+    """Return what the metadata say of a file that a value is saved to as it is: whether it is a state dict.
+
+    Example:
+        >>> format_of({"model": {}, "epoch": 3}), format_of([1, 2])
+        ({}, {})
+    """
+    return {"format": "state_dict"} if isinstance(value, dict) and is_state(value) else {}
+
+
 def _saved(call: str, value: Any, target: Any, kind: str | None = None) -> Saved | None:
     path = text_path(target)
     if path is None:
         return None
-    return Saved(path, kind or classify(value), _metadata(call, value), _step_in(value))
+    return Saved(path, kind or classify(value), {**format_of(value), **_metadata(call, value)}, _step_in(value))
 
 
 def _of_torch(arguments: Mapping[str, Any], _: Any) -> Saved | None:
@@ -178,7 +191,8 @@ def _distributed_async_save(original: Callable[..., Any], *arguments: Any, **key
 @guarded()
 def _begun(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Saved | None:
     named = {**dict(zip(("state_dict",), arguments, strict=False)), **keywords}
-    return _distributed("torch.distributed.checkpoint.async_save", named)
+    saved = _distributed("torch.distributed.checkpoint.async_save", named)
+    return saved and saved._replace(began=time.time())
 
 
 @guarded()

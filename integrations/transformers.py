@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,11 +20,12 @@ import tracklib
 from tracklib.integrations.session import Session, guarded, open_run
 from tracklib.integrations.transformers_checkpoints import (
     FOLDER_TAG,
-    SavedModel,
+    Checkpoints,
     absolute,
     checkpoint_path,
     resumed_path,
     run_of_checkpoint,
+    step_of,
 )
 from tracklib.integrations.transformers_reading import (
     StepClock,
@@ -32,7 +34,6 @@ from tracklib.integrations.transformers_reading import (
     is_training,
     metric_values,
     perplexity,
-    unwrapped,
 )
 
 if TYPE_CHECKING:
@@ -89,7 +90,6 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
         self._options = {"project": project, "experiment": experiment, "name": name, "store": store, "tags": tags}
         self._store = store
         self._wanted = _PARTS - set(omit)
-        self._log_models = "off"
         self._session: Session | None = None
         self._trial: Session | None = None
         self._trials = 0
@@ -101,8 +101,9 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
         self._clock = StepClock()
         self._exact_path = ""
         self._resumed_from = ""
-        self._last_checkpoint = ""
+        self._checkpoints = Checkpoints()
         self._noted_best: tuple[Any, ...] = ()
+        self._awaited: set[str] = set()
         self._began_at = 0.0
         self._completions: set[tuple[str, str]] = set()
 
@@ -143,15 +144,16 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
     @guarded()
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Begin the run, or go on with it."""
-        self._log_models = tracklib.current_settings().log_models if "checkpoints" in self._wanted else "off"
         restarted = self._is_restart(args, state)
         if self._training and not restarted:
             self.fail(RuntimeError("the training broke off, and the program went on with another one"))
         self._training = True
         if not restarted:
             self._began_at = time.time()
+            self._checkpoints = Checkpoints(tracklib.current_settings() if "checkpoints" in self._wanted else None)
             self._begin(args, state)
         run = self._run(args, state, model)
+        self._await_end(run)
         for session in filter(None, (self._session, self._trial)):
             session.proceed()
         self._clock.restart()
@@ -175,7 +177,7 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
 
     def _begin(self, args: Any, state: Any) -> None:
         """Choose the run of a training that begins."""
-        session, self._restarts, self._last_checkpoint = self._session, 0, ""
+        session, self._restarts = self._session, 0
         self._trial_params = state.trial_params
         if state.is_hyper_param_search:
             self._begin_trial(args, state)
@@ -216,6 +218,7 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Say that the training has ended; the run stays open for what comes after it."""
         self._keep_results(args, state, model)
+        self._store_models(None if self._session is None else self._session.begun)
         # A search that prunes a trial ends it before its last step, and nobody has asked the training to stop.
         if self._trial is not None and state.global_step < state.max_steps and not control.should_training_stop:
             self._trial.run.set_tag("pruned", "true")
@@ -237,6 +240,7 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
     def fail(self, error: BaseException) -> None:
         """Say that the training has ended with an exception. A callback does not see one: whoever does calls this."""
         if self._training:
+            self._store_models(None if self._session is None else self._session.begun)
             self._settle(error)
 
     # ---- metrics
@@ -292,12 +296,8 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
             return
         path = path or checkpoint_path(args, state)
         run.set_tag(FOLDER_TAG, str(Path(path).parent))
-        self._last_checkpoint = path
-        if self._log_models != "off":
-            known = {"epoch": state.epoch, "best": path == absolute(state.best_model_checkpoint or "")}
-            copy = self._log_models == "all"
-            run.log_artifact(path, "checkpoint", type="checkpoint", metadata=known, step=state.global_step, copy=copy)
         self._note_best(run, args, state)
+        self._checkpoints.note(run, path, state=state, model=model)
 
     @guarded()
     def saved_to(self, path: str) -> None:
@@ -310,12 +310,13 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
         self._resumed_from = absolute(path) if path else ""
 
     def _note_best(self, run: Run, args: Any, state: Any) -> None:
+        self._checkpoints.take_best(args, state)
         best = (run.id, state.best_model_checkpoint, state.best_metric)
         if None in best or best == self._noted_best:
             return
         self._noted_best = best
         run.set_tag("best_checkpoint", absolute(state.best_model_checkpoint))
-        step = getattr(state, "best_global_step", None) or _step_of(state.best_model_checkpoint)
+        step = getattr(state, "best_global_step", None) or step_of(state.best_model_checkpoint)
         metric = str(args.metric_for_best_model or "loss").removeprefix("eval_")
         run.log({f"eval/best_{metric}": state.best_metric}, step=step)
 
@@ -327,7 +328,7 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
         if "completions" not in self._wanted or not getattr(args, "log_completions", False):
             return
         for path in sorted(Path(args.output_dir, "completions").glob("*.parquet")):
-            step = _step_of(path.stem)
+            step = step_of(path.stem)
             known = (run.id, path.name) in self._completions or path.stat().st_mtime < self._began_at
             if step is not None and step < before and not known:
                 self._completions.add((run.id, path.name))
@@ -340,17 +341,22 @@ class TrackCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]  # Wh
             return
         self._note_completions(run, args, math.inf)
         self._note_best(run, args, state)
-        path = state.best_model_checkpoint or self._last_checkpoint
-        if self._log_models != "end" or self._trial is not None or not path or not Path(path).is_dir():
-            return
-        kind = type(unwrapped(model))
-        known = {"checkpoint": absolute(path), "class": f"{kind.__module__}.{kind.__qualname__}"}
-        run.log_model(SavedModel(path), metadata=known, step=_step_of(path))
 
+    @guarded()
+    def _store_models(self, run: Run | None) -> None:
+        """Store what the training leaves; of the trials of a search nothing, since there would be a model of each."""
+        if run is not None and self._trial is None:
+            self._checkpoints.store_models(run)
 
-def _step_of(path: str) -> int | None:
-    number = path.replace("_", "-").rpartition("-")[2]
-    return int(number) if number.isdigit() else None
+    def _await_end(self, run: Run | None) -> None:
+        """Do the same when the run ends while the training still goes on: it broke off, and nobody has said so."""
+        if run is not None and self._trial is None and run.id not in self._awaited:
+            self._awaited.add(run.id)
+            run.before_end(partial(self._break_off, run))
+
+    def _break_off(self, run: Run) -> None:
+        if self._training:
+            self._store_models(run)
 
 
 def _samples_per_step(args: Any, state: Any) -> float:

@@ -1,4 +1,4 @@
-"""Where a Trainer keeps its checkpoints, which run one belongs to, and which of its files are the model.
+"""Where a Trainer keeps its checkpoints, which run one belongs to, and which of its files are stored as the model.
 
 Nothing is written beside a checkpoint, so that a training leaves the same files with tracklib as without. The run is
 found by what the store knows: each run notes the paths of its checkpoints, and has their folder as a tag.
@@ -6,14 +6,16 @@ found by what the store knows: each run notes the paths of its checkpoints, and 
 
 from __future__ import annotations
 
+import math
 import os
-import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import tracklib
+from tracklib.integrations.kept_models import claim, is_terminated, part_of
+from tracklib.integrations.transformers_reading import unwrapped
 
-__all__ = ["FOLDER_TAG", "SavedModel", "absolute", "checkpoint_path", "resumed_path", "run_of_checkpoint"]
+__all__ = ["FOLDER_TAG", "Checkpoints", "absolute", "checkpoint_path", "resumed_path", "run_of_checkpoint", "step_of"]
 
 FOLDER_TAG: Final = "checkpoint_folder"
 """The tag of a run that says in which folder its checkpoints are."""
@@ -75,23 +77,102 @@ def run_of_checkpoint(path: str, store: str | os.PathLike[str] | None) -> str | 
     return str(runs[0].id) if runs else None
 
 
-class SavedModel:
-    """The model in a checkpoint, to be kept without what only a training needs.
+class _Best(NamedTuple):
+    """The best checkpoint so far.
 
     Attributes:
-        path: That of the checkpoint.
+        rank: Its score where higher is better, else its negative.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = absolute(path)
+    path: str
+    rank: float
+    metadata: dict[str, Any]
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Put the files of the model into a folder, as links: whoever asks for them reads them at once."""
-        for source in Path(self.path).iterdir():
-            if source.name.startswith(_NO_MODEL):
-                continue
-            target = Path(folder, source.name)
-            if source.is_dir():
-                shutil.copytree(source, target, copy_function=os.symlink)
-            else:
-                target.symlink_to(source)
+
+class Checkpoints:
+    """What one training has saved so far: noted, or stored, as the setting `log_models` says.
+
+    It holds plain values only, so that it can be pickled with its callback.
+
+    Attributes:
+        last: The path of the checkpoint that was saved last; empty if there is none.
+    """
+
+    def __init__(self, settings: tracklib.Settings | None = None) -> None:
+        """Begin with a training.
+
+        Args:
+            settings: None leaves checkpoints alone.
+        """
+        self.last = ""
+        self._policy = "off" if settings is None else settings.log_models
+        self._keep = None if settings is None else settings.keep_checkpoints
+        self._best: _Best | None = None
+        self._class = ""
+
+    def note(self, run: tracklib.Run, path: str, *, state: Any, model: Any) -> None:
+        """Note a checkpoint that was just saved; the best one is known by now."""
+        kind = type(unwrapped(model))
+        self.last, self._class = path, f"{kind.__module__}.{kind.__qualname__}"
+        if self._policy == "off":
+            return
+        claim(run, path)
+        known = {"epoch": state.epoch, "best": path == absolute(state.best_model_checkpoint or "")}
+        if self._policy != "all":
+            run.log_artifact(path, "checkpoint", type="checkpoint", metadata=known, step=state.global_step, copy=False)
+            return
+        run.log_artifact(
+            path,
+            "checkpoint",
+            type="checkpoint",
+            metadata=known,
+            step=state.global_step,
+            score=self._best.rank if self._best is not None and self._best.path == path else None,
+            keep_last=self._keep,
+        )
+
+    def take_best(self, args: Any, state: Any) -> None:
+        """Remember which checkpoint is the best one."""
+        self._best = None
+        if state.best_model_checkpoint and state.best_metric is not None and math.isfinite(state.best_metric):
+            score = float(state.best_metric)
+            known = {"monitor": str(args.metric_for_best_model), "score": score, "best": True}
+            rank = score if args.greater_is_better else -score
+            self._best = _Best(absolute(state.best_model_checkpoint), rank, known)
+
+    def store_models(self, run: tracklib.Run) -> None:
+        """At the end of the training: store the models in the last checkpoint and in the best one, if still there."""
+        if self._policy not in {"end", "all"} or is_terminated(run):
+            return
+        best, last = self._best, self.last
+        if best is not None and os.path.isdir(best.path):  # noqa: PTH112 - a text
+            self._store(run, best.path, aliases=("last",) if best.path == last else (), best=best)
+        if os.path.isdir(last) and (best is None or best.path != last):  # noqa: PTH112 - a text
+            self._store(run, last, aliases=("last",))
+
+    def _store(self, run: tracklib.Run, path: str, *, aliases: tuple[str, ...], best: _Best | None = None) -> None:
+        files = [name for name in os.listdir(path) if not name.startswith(_NO_MODEL)]  # noqa: PTH208 - names are wanted
+        is_adapter = "adapter_config.json" in files
+        metadata = {
+            **({"format": "pretrained"} if is_adapter or "config.json" in files else {}),
+            "framework": "peft" if is_adapter else "transformers",
+            "class": self._class,
+            "checkpoint": path,
+            **(best.metadata if best is not None else {}),
+        }
+        score = None if best is None else best.rank
+        with part_of(path, files) as folder:
+            run.log_artifact(
+                folder, "model", type="model", metadata=metadata, step=step_of(path), aliases=aliases, score=score
+            )
+
+
+def step_of(path: str) -> int | None:
+    """Return the step that the name of a file or folder ends with.
+
+    Example:
+        >>> step_of("out/checkpoint-500"), step_of("out/final")
+        (500, None)
+    """
+    number = path.replace("_", "-").rpartition("-")[2]
+    return int(number) if number.isdigit() else None

@@ -70,8 +70,11 @@ class Settings:
         autolog: Record frameworks and save calls in this process unasked.
         autolog_exclude: What autolog leaves alone, with commas between: arguments, lightning, transformers, accelerate,
             saves, tensorboard, wandb, mlflow.
-        log_models: What becomes of models and checkpoints that frameworks save: reference notes path, size and SHA-256;
-            end copies the best or last one into the store as well, all each of them; off does not even note them.
+        log_models: What becomes of models and checkpoints that programs and frameworks save: end notes path, size and
+            SHA-256 of each, and copies the last and the best one into the store when the training ends; all copies each
+            of them; reference only notes them; off does not even do that.
+        keep_checkpoints: Where log_models is all: how many of the newest checkpoints of a run stay in the store, beside
+            the best one; None: all of them.
         flush_interval: Seconds between shipments to the store; None: 1, or 10 for an object store, where each shipment
             is some requests that are paid for.
         system_interval: Seconds between samples of system metrics; 0 turns them off.
@@ -98,7 +101,8 @@ class Settings:
     mode: str = "online"
     autolog: bool = False
     autolog_exclude: str | None = None
-    log_models: str = "reference"
+    log_models: str = "end"
+    keep_checkpoints: int | None = None
     flush_interval: float | None = None
     system_interval: float = 10.0
     spool: str | None = None
@@ -283,6 +287,13 @@ def _count(value: Any) -> int:
     return number
 
 
+def _number(value: Any) -> int:
+    number = _count(value)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def _tags(value: Any) -> dict[str, str]:
     if isinstance(value, str):
         text = value.strip()
@@ -317,6 +328,7 @@ _PARSERS: dict[str, Any] = {
     "bool": _flag,
     "float": _seconds,
     "int": _count,
+    "number": _number,
     "dict": _tags,
     "options": _options,
     "Prices": _prices,
@@ -326,8 +338,12 @@ _WORDS = {
     "bool": "true or false (1, 0, yes, no, on, off)",
     "float": f"a number from 0 to {_LARGEST:.0f}",
     "int": "a whole number that is not negative",
+    "number": "a whole number from 1 on",
     "dict": "names and values: a=1,b=2 or a JSON object",
     "options": "a JSON object of options of an fsspec file system",
     "Prices": f"a table of prices: {', '.join(f.name for f in fields(Prices))}",
 }
-_KINDS = {f.name: re.split(r"\W", str(f.type))[0] for f in fields(Settings)} | {"store_options": "options"}
+_KINDS = {f.name: re.split(r"\W", str(f.type))[0] for f in fields(Settings)} | {
+    "store_options": "options",
+    "keep_checkpoints": "number",
+}

@@ -130,7 +130,7 @@ def test_images_and_tables_become_artifacts(folder: Path) -> None:
     assert sorted(images) == ["0.png", "1.png", "2.png", "3.png"]
     assert all(image.startswith(b"\x89PNG") for image in images.values())
     assert {(artifact.name, artifact.type, artifact.step) for artifact in run.artifacts} == {
-        ("samples", "figure", 4),
+        ("samples", "image", 4),
         ("rows", "table", 4),
         ("headed", "table", None),
     }

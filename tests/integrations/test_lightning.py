@@ -11,13 +11,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import torch
 
 import tracklib
 from tracklib import StoredRun
+
+if TYPE_CHECKING:
+    from tracklib.model import Artifact
 
 pytestmark = pytest.mark.slow
 
@@ -90,8 +93,13 @@ def steps_of(run: StoredRun) -> dict[str, list[int]]:
     return {name: run.series(name).steps.tolist() for name in run.metrics if not name.startswith("system/")}
 
 
-def artifacts_of(run: StoredRun) -> list[tuple[str, str, int]]:
-    return [(each.name, each.type, each.version) for each in run.artifacts]
+def artifacts_of(run: StoredRun) -> list[tuple[str, str, str]]:
+    """Return name, type and the name of the file, by time."""
+    return [(each.name, each.type, Path(each.path).name) for each in run.artifacts]
+
+
+def stored(run: StoredRun) -> list[Artifact]:
+    return [each for each in run.artifacts if not each.is_reference]
 
 
 # ---- what is recorded
@@ -135,56 +143,78 @@ def test_the_configuration_is_recorded(done: Trained, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["logger", "callback"])
-def test_checkpoints_are_noted_and_the_best_is_kept(done: Trained, way: str) -> None:
+def test_checkpoints_are_noted_and_the_last_is_kept(done: Trained, way: str) -> None:
     """A note has path and checksum; what is kept can be loaded, and the tags say where it was."""
     run = done.run(way)
-    by_name = {each.name: each for each in run.artifacts}
 
-    assert set(artifacts_of(run)) == {
-        ("epoch=0-step=4.ckpt", "checkpoint", 1),
-        ("epoch=1-step=8.ckpt", "checkpoint", 1),
-        ("model", "model", 1),
-    }
-    noted = by_name["epoch=1-step=8.ckpt"]
-    assert (noted.step, noted.metadata["reference"], Path(noted.path).is_absolute()) == (8, True, True)
-    assert noted.files[0].checksum == by_name["model"].files[0].checksum
-    kept = run.read_artifact("model")
-    state = torch.load(io.BytesIO(next(iter(kept.values()))), weights_only=False)
+    assert artifacts_of(run) == [
+        ("checkpoint", "checkpoint", "epoch=0-step=4.ckpt"),
+        ("checkpoint", "checkpoint", "epoch=1-step=8.ckpt"),
+        ("model", "model", "epoch=1-step=8.ckpt"),
+    ]
+    _, noted, kept = run.artifacts
+    assert (noted.step, noted.is_reference, Path(noted.path).is_absolute()) == (8, True, True)
+    assert noted.checksum == kept.checksum
+    assert (kept.step, kept.aliases, kept.is_reference) == (8, ("last",), False)
+    state = torch.load(io.BytesIO(run.read_artifact("model")["epoch=1-step=8.ckpt"]), weights_only=False)
     assert set(state["state_dict"]) == {"net.weight", "net.bias", "head.weight", "head.bias"}
     assert run.tags["best_model_path"] == noted.path
 
 
-def test_the_score_of_a_checkpoint_is_recorded(all_ways: Trained) -> None:
-    """Where one is monitored."""
-    run = all_ways.run("last")
-    best = next(each for each in run.artifacts if each.name == "epoch=1-step=8.ckpt")
+def test_a_model_is_loaded_back(done: Trained) -> None:
+    """As one of its class, made with the hyper-parameters that it had, with the weights that it had in the end."""
+    assert done.reports["logger"]["again"] == ["Model", done.reports["logger"]["weights"]]
 
+
+def test_the_score_of_a_checkpoint_is_recorded(all_ways: Trained) -> None:
+    """Where one is monitored; a loss as its negative, since the higher score is the better one."""
+    run = all_ways.run("last")
+    (best,) = stored(run)
+
+    assert Path(best.path).name == "epoch=1-step=8.ckpt"
     assert best.metadata["monitor"] == "val/loss"
     assert best.metadata["score"] == pytest.approx(run.metrics["val/loss"].last)
+    assert best.score == pytest.approx(-run.metrics["val/loss"].min)
     assert float(run.tags["best_model_score"]) == pytest.approx(run.metrics["val/loss"].min)
 
 
 @pytest.mark.parametrize("way", ["last", "last-callback"])
-def test_a_checkpoint_that_is_written_again_is_a_new_version(all_ways: Trained, way: str) -> None:
-    """As `last.ckpt` is."""
-    assert sorted(artifacts_of(all_ways.run(way)))[-3:-1] == [
-        ("last.ckpt", "checkpoint", 1),
-        ("last.ckpt", "checkpoint", 2),
-    ]
+def test_a_checkpoint_that_is_written_again_is_noted_again(all_ways: Trained, way: str) -> None:
+    """As `last.ckpt` is. In the end it is the best one as well, which is stored once."""
+    run = all_ways.run(way)
+    (kept,) = stored(run)
+
+    assert sum(path == "last.ckpt" for _, _, path in artifacts_of(run)) == 2
+    assert set(kept.aliases) == {"best", "last"}
+
+
+def test_the_best_by_each_monitored_value_is_kept(all_ways: Trained) -> None:
+    """By the first one as `model`, by others under names of their own; a worse training takes only `last`."""
+    losses, epochs = zip(*all_ways.reports["monitored"]["scores"], strict=True)
+    store = all_ways.store
+    good, bad = tracklib.list_runs(project="monitored", store=store, descending=False)
+
+    best = tracklib.get_artifact("monitored/model:best", store=store)
+    assert losses[0] < losses[1]
+    assert best.run == good.id
+    assert best.info.score == pytest.approx(-losses[0])
+    assert tracklib.get_artifact("monitored/model:last", store=store).run == bad.id
+    late = tracklib.get_artifact("monitored/model-late:best", store=store)
+    assert (late.info.score, epochs, late.metadata["monitor"]) == (1.0, (1.0, 1.0), "late")
 
 
 def test_an_asynchronous_checkpoint_is_noted_when_it_is_there(all_ways: Trained) -> None:
     """Its file is written behind the call."""
-    by_name = {each.name: each for each in all_ways.run("asynchronous").artifacts}
+    *_, noted, kept = all_ways.run("asynchronous").artifacts
 
-    noted = by_name["epoch=1-step=8.ckpt"]
-    assert noted.files[0].checksum == by_name["model"].files[0].checksum != ""
+    assert (Path(noted.path).name, noted.is_reference) == ("epoch=1-step=8.ckpt", True)
+    assert noted.checksum == kept.checksum != ""
 
 
 def test_a_sharded_checkpoint_is_noted_with_all_of_its_files(all_ways: Trained) -> None:
     """It is a folder."""
     run = all_ways.run("sharded")
-    noted = next(each for each in run.artifacts if each.name == "epoch=1-step=8.ckpt")
+    *_, noted, _ = run.artifacts
 
     assert [each.path for each in noted.files] == ["shard-0.pt", "shard-1.pt"]
     assert set(run.read_artifact("model")) == {"shard-0.pt", "shard-1.pt"}
@@ -198,22 +228,35 @@ def test_a_remote_checkpoint_is_noted_by_its_url(all_ways: Trained) -> None:
 
 
 @pytest.mark.parametrize(
-    ("project", "kinds", "copied"),
+    ("project", "noted", "copied"),
     [
-        ("models-all", {"checkpoint"}, True),
-        ("models-reference", {"checkpoint"}, False),
-        ("models-off", set(), False),
-        ("models-none", set(), False),
+        ("models-all", [], ["checkpoint", "checkpoint", "model"]),
+        ("models-reference", ["checkpoint", "checkpoint"], []),
+        ("models-off", [], []),
+        ("models-none", [], []),
     ],
 )
 def test_the_setting_says_which_models_are_kept(
-    all_ways: Trained, project: str, kinds: set[str], *, copied: bool
+    all_ways: Trained, project: str, noted: list[str], copied: list[str]
 ) -> None:
     """All of them, only where they are, or none."""
-    artifacts = all_ways.run(project).artifacts
+    run = all_ways.run(project)
 
-    assert {each.type for each in artifacts} == kinds
-    assert all("reference" not in each.metadata for each in artifacts) or not copied
+    assert [each.name for each in run.artifacts if each.is_reference] == noted
+    assert [each.name for each in stored(run)] == copied
+
+
+def test_as_many_checkpoints_as_asked_for_stay(all_ways: Trained) -> None:
+    """The newest, and the best one: here it is the first."""
+    run = all_ways.run("models-kept")
+
+    kept = [(each.name, Path(each.path).name, each.score) for each in stored(run)]
+    assert kept == [
+        ("checkpoint", "epoch=0-step=4.ckpt", 0.0),
+        ("checkpoint", "epoch=2-step=12.ckpt", -2.0),
+        ("model", "epoch=0-step=4.ckpt", 0.0),
+        ("model", "epoch=2-step=12.ckpt", None),
+    ]
 
 
 # ---- how a run ends
@@ -244,6 +287,29 @@ def test_a_failed_training_without_logger_shows_its_exception(all_ways: Trained)
     assert (run.status, run.error and run.error.type) == ("failed", "ValueError")
 
 
+@pytest.mark.parametrize("project", ["failed", "failed-callback"])
+def test_a_failed_training_keeps_its_last_model(all_ways: Trained, project: str) -> None:
+    """It is what there is."""
+    (kept,) = stored(all_ways.run(project))
+
+    assert (kept.name, kept.step, kept.aliases) == ("model", 4, ("last",))
+
+
+def test_what_is_saved_when_a_training_fails_is_kept(all_ways: Trained) -> None:
+    """Though it is saved after all callbacks have heard of the failure."""
+    (kept,) = stored(all_ways.run("rescued"))
+
+    assert (all_ways.run("rescued").status, kept.step, Path(kept.path).name) == ("failed", 6, "epoch=1-step=6.ckpt")
+
+
+def test_a_training_that_is_terminated_makes_no_copies(all_ways: Trained) -> None:
+    """Nobody knows how much time is left: its checkpoints are noted."""
+    run = all_ways.run("terminated")
+
+    assert (run.status, stored(run)) == ("killed", [])
+    assert [(each.name, each.step) for each in run.artifacts] == [("checkpoint", 4)]
+
+
 def test_a_later_training_heals(all_ways: Trained) -> None:
     """The run of a logger is as good as its last training."""
     assert all_ways.reports["healed"]["before"] == "failed"
@@ -258,12 +324,13 @@ def test_an_interrupted_training_was_killed(all_ways: Trained) -> None:
 # ---- what it leaves alone
 
 
-def test_weights_are_the_same_with_and_without(all_ways: Trained) -> None:
+def test_weights_and_random_numbers_are_the_same_with_and_without(all_ways: Trained) -> None:
     """Also where the store cannot be used at all, which is said once."""
     reports = all_ways.reports
     expected = reports["plain"]["weights"]
 
     assert reports["logger"]["weights"] == reports["callback"]["weights"] == expected
+    assert reports["logger"]["random"] == reports["callback"]["random"] == reports["plain"]["random"]
     assert reports["broken_store"] == {"logger": expected, "callback": expected}
     assert all_ways.said.count("StoreError") <= 2
 
@@ -348,7 +415,13 @@ def test_a_logger_takes_what_it_is_given(all_ways: Trained) -> None:
         "own/later": [9],
     }
     assert run.params == {"net": {"width": 4}, "depth": 2, "data": {"size": 3}, "twice": 3}
-    assert artifacts_of(run) == [("rows", "table", 1), ("pixels/0", "figure", 1), ("pixels/1", "figure", 1)]
+    assert [(each.name, each.type) for each in run.artifacts] == [
+        ("rows", "table"),
+        ("pixels", "image"),
+        ("pixels/caption", "text"),
+    ]
+    assert set(run.read_artifact("pixels")) == {"0.png", "1.png"}
+    assert run.read_artifact("pixels/caption") == {"caption.txt": b"black\nwhite"}
     assert (run.status, all_ways.reports["values"]["separator"]) == ("completed", "/")
 
 

@@ -31,8 +31,9 @@ WEIGHTS = {"weight": torch.ones(2)}
 
 
 @pytest.fixture(autouse=True)
-def _patched() -> Iterator[None]:
-    """Watch torch for as long as a test lasts."""
+def _patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Watch torch for as long as a test lasts, and note what it saves."""
+    monkeypatch.setenv("TRACKLIB_LOG_MODELS", "reference")
     patches = Patches()
     torch_saves.install(patches)
     yield
@@ -266,7 +267,8 @@ def test_a_path_is_recorded_again_after_a_while(monkeypatch: pytest.MonkeyPatch)
         torch.save({"weight": torch.zeros(500)}, "last.pt")
         await_(lambda: recorded() == 2)
 
-    assert sorted(artifact.version for artifact in tracklib.get_run("latest").artifacts) == [1, 2]
+        found = tracklib.get_run("latest").artifacts
+    assert [(artifact.version, artifact.is_reference) for artifact in found] == [(0, True), (1, True)]
 
 
 @pytest.mark.usefixtures("quick")
@@ -281,9 +283,9 @@ def test_files_that_replace_the_same_one_are_recorded_once(monkeypatch: pytest.M
             if number == 10:
                 await_(recorded)
 
-    found = tracklib.get_run("latest").artifacts
-    assert {artifact.name for artifact in found} == {"last.pt"}
-    assert len(found) <= 2
+    # A slow machine may look at one before it is renamed.
+    found = [artifact for artifact in tracklib.get_run("latest").artifacts if artifact.name == "last.pt"]
+    assert 1 <= len(found) <= 2
 
 
 TERMINATED = """

@@ -124,6 +124,13 @@ def checkpoints_of_a_trainer():
 
 
 @scenario
+def model_into_the_folder_of_checkpoints():
+    one = trainer()
+    one.train()
+    one.save_model()
+
+
+@scenario
 def checkpoints_with_our_callback():
     from tracklib.integrations.transformers import TrackCallback
     trainer(callbacks=[TrackCallback()]).train()
@@ -235,6 +242,28 @@ def failing():
         print("raised", type(error).__name__)
 
 
+def loaded_back():
+    with tracklib.start_run(project="loaded", store=sys.argv[2]):
+        model.save_pretrained("model-1")
+        tokenizer.save_pretrained("model-1")
+        lora = get_peft_model(LlamaForCausalLM(config), LoraConfig(target_modules=["q_proj"], r=2))
+        lora.save_pretrained("adapter")
+        tokenizer.save_pretrained("words")
+        safetensors.torch.save_file({"a.weight": torch.ones(2)}, "tensors-7.safetensors")
+        accelerator.save_state("state")
+    load = lambda name, **more: tracklib.load_model(f"loaded/{name}", store=sys.argv[2], **more)
+    state = load("model").state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+    assert load("model", into=PreTrainedTokenizerFast).get_vocab() == tokenizer.get_vocab()
+    assert type(load("adapter", into=LlamaForCausalLM(config))).__name__.startswith("Peft")
+    assert load("words-tokenizer").get_vocab() == tokenizer.get_vocab()
+    assert load("tensors.safetensors")["a.weight"].tolist() == [1.0, 1.0]
+    assert set(load("state")) == {"weight", "bias"}
+
+
+if os.environ.get("TRACKLIB_LOG_MODELS") != "reference":
+    loaded_back()
+
 patches.undo()
 if not early:
     assert LlamaForCausalLM.save_pretrained is originals["PreTrainedModel"]
@@ -253,7 +282,8 @@ EXPECTED: dict[str, list[tuple[str, str]]] = {
     "tokenizer_alone": [("my-tokenizer", "tokenizer")],
     "processor": [("pictures-processor", "processor")],
     "config_alone": [],
-    "checkpoints_of_a_trainer": [("checkpoint-2", "checkpoint")],
+    "checkpoints_of_a_trainer": [("checkpoint", "checkpoint")],
+    "model_into_the_folder_of_checkpoints": [("checkpoint", "checkpoint"), ("out", "model")],
     "model_of_a_trainer": [("final", "model")],
     "adapter": [("adapter", "model")],
     "optimizer_beside_a_model": [("model", "model")],
@@ -279,7 +309,8 @@ def run_program(folder: Path, order: str) -> str:
     quiet = {
         f"TRACKLIB_{name}": "0" for name in ("AUTO_LOG_GIT", "AUTO_LOG_ENV", "AUTO_LOG_CONSOLE", "SYSTEM_INTERVAL")
     }
-    environ = {**os.environ, **quiet, "HF_HUB_OFFLINE": "1", "TRACKLIB_LOG_MODELS": "reference"}
+    policy = {"early": "reference", "late": "end"}[order]
+    environ = {**os.environ, **quiet, "HF_HUB_OFFLINE": "1", "TRACKLIB_LOG_MODELS": policy}
     work = folder / "work"
     work.mkdir()
     command = [sys.executable, "-W", "ignore", str(script), order, store]
@@ -291,13 +322,19 @@ def run_program(folder: Path, order: str) -> str:
 
 @pytest.fixture(scope="module", params=["early", "late"], name="store")
 def _store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the store of the program, with our hooks before and after the imports of the libraries."""
+    """Return the store of the program: with our hooks before and after the imports of the libraries.
+
+    Saves are noted the first time, and the second time the last states are stored.
+    """
     return run_program(tmp_path_factory.mktemp(request.param), request.param)
 
 
 def saved(store: str, name: str) -> list[tuple[str, str]]:
-    run = tracklib.get_run(f"saves/default/{name}", store=store)
-    return sorted((artifact.name, artifact.type) for artifact in run.artifacts)
+    """Return names and types; what was noted before it was stored counts once."""
+    artifacts = tracklib.get_run(f"saves/default/{name}", store=store).artifacts
+    copies = [(each.path, each.type) for each in artifacts if not each.is_reference]
+    kept = [each for each in artifacts if not each.is_reference or (each.path, each.type) not in copies]
+    return sorted((each.name, each.type) for each in kept)
 
 
 def test_each_save_is_recorded_once(store: str) -> None:
@@ -315,7 +352,7 @@ def test_what_our_own_callback_reports_is_not_recorded_again(store: str, name: s
 
 def test_all_files_of_a_folder_are_noted(store: str) -> None:
     """With the SHA-256 that they have on the disk, also the optimizer that was saved afterwards."""
-    (artifact,) = tracklib.get_run("saves/default/optimizer_beside_a_model", store=store).artifacts
+    *_, artifact = tracklib.get_run("saves/default/optimizer_beside_a_model", store=store).artifacts
     on_disk = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(artifact.path).iterdir()}
 
     assert {file.path: file.checksum for file in artifact.files} == on_disk
@@ -334,7 +371,7 @@ def test_a_checkpoint_knows_its_step_and_class(store: str) -> None:
 
 def test_a_checkpoint_that_another_thread_writes_is_noted_in_full(store: str) -> None:
     """It is waited for."""
-    (artifact,) = tracklib.get_run("saves/default/lightning_on_another_thread", store=store).artifacts
+    *_, artifact = tracklib.get_run("saves/default/lightning_on_another_thread", store=store).artifacts
 
     assert artifact.checksum
     assert "problem" not in artifact.metadata
@@ -342,6 +379,33 @@ def test_a_checkpoint_that_another_thread_writes_is_noted_in_full(store: str) ->
 
 def test_an_adapter_names_its_framework(store: str) -> None:
     """It is no full model."""
-    (artifact,) = tracklib.get_run("saves/default/adapter", store=store).artifacts
+    *_, artifact = tracklib.get_run("saves/default/adapter", store=store).artifacts
 
     assert (artifact.metadata["framework"], artifact.metadata["adapter"]) == ("peft", True)
+
+
+def test_a_model_is_stored_without_what_lies_in_its_folder(store: str) -> None:
+    """A Trainer that is told no folder saves its model where its checkpoints are."""
+    artifacts = tracklib.get_run("saves/default/model_into_the_folder_of_checkpoints", store=store).artifacts
+
+    for artifact in (each for each in artifacts if each.name == "out" and not each.is_reference):
+        assert {"config.json", "model.safetensors"} <= {file.path for file in artifact.files}
+        assert not any("checkpoint" in file.path for file in artifact.files)
+    assert len(artifacts) >= 2
+
+
+def test_what_a_model_is_loaded_by_is_noted(store: str) -> None:
+    """Whether it is a folder for `from_pretrained`, or a file of weights."""
+    found = {}
+    for name in ("model_alone", "model_and_tokenizer", "adapter", "tensors", "state_of_accelerate", "fabric"):
+        artifacts = tracklib.get_run(f"saves/default/{name}", store=store).artifacts
+        found[name] = {artifact.metadata.get("format") for artifact in artifacts}
+
+    assert found == {
+        "model_alone": {"pretrained"},
+        "model_and_tokenizer": {"pretrained"},
+        "adapter": {"pretrained"},
+        "tensors": {"state_dict"},
+        "state_of_accelerate": {None},
+        "fabric": {None},
+    }

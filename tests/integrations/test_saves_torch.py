@@ -28,8 +28,9 @@ dcp: Any = torch.distributed.checkpoint  # Its types do not say what it exports.
 
 
 @pytest.fixture(autouse=True, name="patches")
-def _patches() -> Iterator[Patches]:
-    """Watch torch for as long as a test lasts."""
+def _patches(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patches]:
+    """Watch torch for as long as a test lasts, and note what it saves."""
+    monkeypatch.setenv("TRACKLIB_LOG_MODELS", "reference")
     patches = Patches()
     torch_saves.install(patches)
     yield patches

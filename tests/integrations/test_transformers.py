@@ -7,17 +7,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import tracklib
 from tracklib import StoredRun
 
+if TYPE_CHECKING:
+    from tracklib.model import Artifact
+
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 PROGRAM = """
-import copy, pickle
+import copy, os, pickle
+import safetensors.torch
 import torch, transformers
 from tiny_transformers import Lines, Trainer, tiny_arguments, tiny_model, tiny_trainer
 import tracklib
@@ -80,7 +85,7 @@ class Breaks(Trainer):
         return super().training_step(*arguments, **keywords)
 
 def breaks_and_goes_on():
-    trainer = tiny_trainer("broken", TrackCallback(project="broken"), kind=Breaks)
+    trainer = tiny_trainer("broken", TrackCallback(project="broken"), kind=Breaks, save_strategy="steps", save_steps=2)
     try:
         trainer.train()
     except ValueError:
@@ -103,6 +108,26 @@ def without_parts():
 
 def copies():
     tiny_trainer("copied", TrackCallback(project="copied"), save_strategy="steps", save_steps=2).train()
+    os.environ["TRACKLIB_KEEP_CHECKPOINTS"] = "1"
+    saving = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    # It gets worse from step to step.
+    tiny_trainer("some", TrackCallback(project="some"), metric_for_best_model="eval_loss", greater_is_better=True,
+                 **saving, load_best_model_at_end=True).train()
+    del os.environ["TRACKLIB_KEEP_CHECKPOINTS"]
+
+def rotates():
+    saving = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    options = {"metric_for_best_model": "eval_loss", "greater_is_better": True, "load_best_model_at_end": True}
+    tiny_trainer("rotated", TrackCallback(project="rotated"), save_total_limit=2, **saving, **options).train()
+    tiny_trainer("one", TrackCallback(project="one"), save_total_limit=1, **saving, **options).train()
+
+def loads():
+    for run in tracklib.list_runs(project="language"):
+        model = tracklib.load_model("language/model:best")
+        state = model.state_dict()
+        saved = safetensors.torch.load_file(f"{run.tags['best_checkpoint']}/model.safetensors")
+        assert type(model).__name__ == "LlamaForCausalLM"
+        assert all(torch.equal(state[name], tensor) for name, tensor in saved.items())
 
 def is_copied():
     # A state that it saved would be missed in checkpoints from before it was added.
@@ -133,14 +158,18 @@ def searches():
         n_trials=3, backend="optuna", pruner=PrunesTheSecond(),
     )
 
-import os
 for scenario in (
     evaluates_and_predicts, by_name, on_several_datasets, smoothed, resumes, trains_twice, finds_its_batch_size,
-    breaks_and_goes_on, within_a_run, without_parts, is_copied, searches,
+    breaks_and_goes_on, within_a_run, without_parts, is_copied, searches, rotates, loads,
 ):
     scenario()
 os.environ["TRACKLIB_LOG_MODELS"] = "all"
 copies()
+os.environ["TRACKLIB_LOG_MODELS"] = "reference"
+tiny_trainer("noted", TrackCallback(project="noted"), save_strategy="steps", save_steps=2).train()
+os.environ["TRACKLIB_LOG_MODELS"] = "off"
+tiny_trainer("off", TrackCallback(project="off"), save_strategy="steps", save_steps=2).train()
+del os.environ["TRACKLIB_LOG_MODELS"]
 os.environ["TRACKLIB_MODE"] = "disabled"
 tiny_trainer("disabled", TrackCallback(project="disabled")).train()
 os.environ["TRACKLIB_MODE"] = "online"
@@ -151,7 +180,8 @@ class BreaksForGood(Trainer):
             raise ValueError("a bad batch")
         return super().training_step(*arguments, **keywords)
 
-tiny_trainer("uncaught", TrackCallback(project="uncaught"), kind=BreaksForGood).train()
+tiny_trainer("uncaught", TrackCallback(project="uncaught"), kind=BreaksForGood, save_strategy="steps",
+             save_steps=1).train()
 """
 
 
@@ -159,7 +189,6 @@ def run_program(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the program in a folder, which gets a store; what it records unasked is little."""
     silent = {f"TRACKLIB_{name}": "0" for name in ("AUTO_LOG_GIT", "AUTO_LOG_ENV", "AUTO_LOG_CONSOLE")}
     settings = {"TRACKLIB_STORE": store_of(folder), "TRACKLIB_SYSTEM_INTERVAL": "0", "HF_HUB_OFFLINE": "1", **silent}
-    settings["TRACKLIB_LOG_MODELS"] = "end"
     folder.joinpath("program.py").write_text(PROGRAM)
     environment = {**os.environ, "PYTHONPATH": str(HERE), **settings}
     command = [sys.executable, "-W", "ignore", "program.py"]
@@ -189,6 +218,10 @@ def runs_of(folder: Path, project: str) -> list[StoredRun]:
 def run_of(folder: Path, project: str) -> StoredRun:
     (run,) = runs_of(folder, project)
     return run
+
+
+def kept(run: StoredRun) -> list[Artifact]:
+    return [artifact for artifact in run.artifacts if not artifact.is_reference]
 
 
 def test_evaluations_before_and_after_belong_to_the_run_of_the_training(folder: Path) -> None:
@@ -265,10 +298,37 @@ def test_checkpoints_are_noted_and_the_best_model_is_kept(folder: Path) -> None:
     noted = [artifact for artifact in run.artifacts if artifact.type == "checkpoint"]
     paths = [str(folder / "language" / f"checkpoint-{step}") for step in (2, 4)]
     assert [(artifact.path, artifact.step) for artifact in noted] == [(paths[0], 2), (paths[1], 4)]
-    assert all(artifact.metadata["reference"] and artifact.checksum for artifact in noted)
+    assert all(artifact.is_reference and artifact.checksum for artifact in noted)
     assert set(run.read_artifact("model")) == {"config.json", "generation_config.json", "model.safetensors"}
     assert run.tags["best_checkpoint"] in paths
     assert run.series("eval/best_loss").values[-1] == min(run.series("eval/loss").values[1:])
+
+
+def test_the_best_and_the_last_model_are_one_where_they_are_the_same(folder: Path) -> None:
+    """With both names, and the score by which it is the best: of a loss the negative."""
+    (model,) = kept(run_of(folder, "language"))
+
+    assert (model.step, set(model.aliases), model.metadata["format"]) == (4, {"best", "last"}, "pretrained")
+    assert model.score == -model.metadata["score"] < 0
+    assert model.metadata["checkpoint"] == run_of(folder, "language").tags["best_checkpoint"]
+
+
+def test_the_best_and_the_last_model_are_kept(folder: Path) -> None:
+    """As two versions of the model: here the first is the best one."""
+    best, last = kept(run_of(folder, "rotated"))
+
+    assert ((best.step, best.aliases), (last.step, last.aliases)) == ((1, ("best",)), (4, ("last",)))
+    assert best.score == best.metadata["score"] > 0
+    store = store_of(folder)
+    assert tracklib.get_artifact("rotated/model:best", store=store).version == best.version
+    assert tracklib.get_artifact("rotated/model", store=store).version == last.version
+
+
+def test_what_the_trainer_has_deleted_is_not_kept(folder: Path) -> None:
+    """With `save_total_limit=1` only the best one is there in the end."""
+    (model,) = kept(run_of(folder, "one"))
+
+    assert (model.step, model.aliases) == (1, ("best",))
 
 
 def test_report_to_takes_the_name(folder: Path) -> None:
@@ -311,6 +371,7 @@ def test_a_training_that_broke_off_has_failed_when_another_begins(folder: Path) 
     assert (first.status, second.status) == ("failed", "completed")
     assert first.error is not None
     assert "broke off" in first.error.message
+    assert [(each.step, each.aliases) for each in kept(first)] == [(2, ("last",))]
 
 
 def test_the_active_run_is_taken_and_left_open(folder: Path) -> None:
@@ -334,12 +395,25 @@ def test_each_part_can_be_left_out(folder: Path) -> None:
 
 
 def test_checkpoints_are_copied_where_that_is_asked_for(folder: Path) -> None:
-    """With `log_models=all`, the store has each checkpoint whole."""
+    """With `log_models=all`, the store has each checkpoint whole, and the model in the end."""
     run = run_of(folder, "copied")
 
-    files = run.read_artifact("checkpoint", version=2)
+    files = run.read_artifact("checkpoint", version=1)
     assert files["optimizer.pt"] == (folder / "copied" / "checkpoint-4" / "optimizer.pt").read_bytes()
-    assert [artifact.version for artifact in run.artifacts] == [1, 2]
+    assert [(each.name, each.step) for each in kept(run)] == [("checkpoint", 2), ("checkpoint", 4), ("model", 4)]
+
+
+def test_older_copies_are_given_up(folder: Path) -> None:
+    """The newest ones stay, as many as are asked for, and the best one."""
+    found = [(each.name, each.step) for each in kept(run_of(folder, "some"))]
+
+    assert found == [("checkpoint", 1), ("checkpoint", 4), ("model", 1), ("model", 4)]
+
+
+def test_checkpoints_are_only_noted_where_that_is_asked_for(folder: Path) -> None:
+    """With `log_models=reference`; and with `off` not even that."""
+    assert [each.is_reference for each in run_of(folder, "noted").artifacts] == [True, True]
+    assert run_of(folder, "off").artifacts == []
 
 
 def test_copies_of_the_callback_report_to_its_run(folder: Path) -> None:
@@ -379,3 +453,4 @@ def test_a_training_that_raises_ends_its_program_as_a_failed_run(folder: Path) -
     assert run.error is not None
     assert (run.error.type, run.error.message) == ("ValueError", "a bad batch")
     assert "training_step" in run.error.traceback
+    assert [(each.name, each.step) for each in kept(run)] == [("model", 2)]

@@ -96,7 +96,6 @@ trainer.predict(Lines(8))
 def run_program(source: str, folder: Path, *before: str) -> None:
     silent = {f"TRACKLIB_{name}": "0" for name in ("AUTO_LOG_GIT", "AUTO_LOG_ENV", "AUTO_LOG_CONSOLE")}
     settings = {"TRACKLIB_STORE": store_of(folder), "TRACKLIB_SYSTEM_INTERVAL": "0", "HF_HUB_OFFLINE": "1", **silent}
-    settings["TRACKLIB_LOG_MODELS"] = "end"
     folder.joinpath("program.py").write_text(source)
     command = [sys.executable, "-W", "ignore", *before, "program.py"]
     environment = {**os.environ, "PYTHONPATH": str(HERE), **settings}

@@ -64,7 +64,7 @@ def test_rank_0_records_for_all(trained: dict[str, tracklib.StoredRun]) -> None:
         assert (run.params, run.tags) == ({"lr": 0.1}, {"rank": "0", "tag0": "set"})
         assert [len(run.events(kind)) for kind in ("params", "tags")] == [1, 2]
         assert run.console() == "rank 0"
-        assert [artifact.version for artifact in run.artifacts] == [1]
+        assert [artifact.version for artifact in run.artifacts] == [0]
         assert run.read_artifact("notes") == {"notes.txt": b"of 0"}
 
 

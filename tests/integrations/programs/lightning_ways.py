@@ -29,7 +29,6 @@ import tracklib
 PACKAGE = sys.argv[1]
 pl = import_module(PACKAGE)
 torch.set_num_threads(1)
-os.environ["TRACKLIB_LOG_MODELS"] = "end"
 
 integration = import_module("tracklib.integrations.lightning")
 TrackLogger: Any = integration.TrackLogger
@@ -106,7 +105,11 @@ def fitted(module: Any = None, **options: Any) -> Any:
 
 
 def weights(made: Any) -> str:
-    state = made.lightning_module.state_dict()
+    return digest(made.lightning_module)
+
+
+def digest(module: Any) -> str:
+    state = module.state_dict()
     return hashlib.sha256(b"".join(each.numpy().tobytes() for each in state.values())).hexdigest()
 
 
@@ -116,21 +119,27 @@ def weights(made: Any) -> str:
 def logger() -> Report:
     log = TrackLogger(project="logger", tags={"team": "vision"})
     made = fitted(logger=log)
+    random = torch.rand(1).item()
     checkpoint = made.checkpoint_callback.best_model_path
     after_fit = str(log.experiment.status)
     made.test(made.lightning_module, data(), verbose=False)
-    return {"version": log.version, "checkpoint": checkpoint, "after fit": after_fit, "weights": weights(made)}
+    log.experiment.flush()
+    again = tracklib.load_model("logger/model:last")
+    report = {"version": log.version, "checkpoint": checkpoint, "after fit": after_fit, "weights": weights(made)}
+    return {**report, "random": random, "again": [type(again).__name__, digest(again)]}
 
 
 def callback() -> Report:
     made = fitted(logger=False, callbacks=[TrackCallback(project="callback")])
+    random = torch.rand(1).item()
     made.test(made.lightning_module, data(), verbose=False)
-    return {"checkpoint": made.checkpoint_callback.best_model_path, "weights": weights(made)}
+    return {"checkpoint": made.checkpoint_callback.best_model_path, "weights": weights(made), "random": random}
 
 
 def plain() -> Report:
     made = fitted(logger=False)
-    return {"checkpoint": made.checkpoint_callback.best_model_path, "weights": weights(made)}
+    random = torch.rand(1).item()
+    return {"checkpoint": made.checkpoint_callback.best_model_path, "weights": weights(made), "random": random}
 
 
 def beside() -> Report:
@@ -245,11 +254,45 @@ def last() -> Report:
 
 def noted() -> Report:
     """Note checkpoints as each setting says, without and with copies."""
+    checkpoints = import_module(f"{PACKAGE}.callbacks").ModelCheckpoint
     for policy in ("all", "reference", "off"):
         os.environ["TRACKLIB_LOG_MODELS"] = policy
         fitted(logger=TrackLogger(project=f"models-{policy}"))
-    os.environ["TRACKLIB_LOG_MODELS"] = "end"
+    os.environ |= {"TRACKLIB_LOG_MODELS": "all", "TRACKLIB_KEEP_CHECKPOINTS": "1"}
+    keep = checkpoints(monitor="late", mode="min", save_top_k=-1)
+    fitted(max_epochs=3, logger=TrackLogger(project="models-kept"), callbacks=[keep])
+    del os.environ["TRACKLIB_LOG_MODELS"], os.environ["TRACKLIB_KEEP_CHECKPOINTS"]
     fitted(logger=TrackLogger(project="models-none", log_checkpoints=False))
+    return {}
+
+
+def monitored() -> Report:
+    """Save the best by two values, in a good training and then in one that learns nothing."""
+    checkpoints = import_module(f"{PACKAGE}.callbacks").ModelCheckpoint
+    scores = []
+    for lr in (0.1, 0.0):
+        kept = [checkpoints(monitor="val/loss"), checkpoints(monitor="late", mode="max", filename="late-{epoch}")]
+        fitted(model(lr=lr), logger=False, callbacks=[*kept, TrackCallback(project="monitored")])
+        scores.append([float(each.best_model_score) for each in kept])
+    return {"scores": scores}
+
+
+def broken_off() -> Report:
+    """Train until something goes wrong: an error that is caught by saving, and a signal."""
+    checkpoints = import_module(f"{PACKAGE}.callbacks").ModelCheckpoint
+    error = import_module(f"{PACKAGE}.utilities.exceptions").SIGTERMException
+
+    class Terminate(pl.Callback):  # type: ignore[misc, name-defined]
+        def on_validation_end(self, trainer: Any, *_: Any) -> None:
+            if trainer.global_step == 8:
+                raise error
+
+    for name, callbacks, module in (
+        ("rescued", [checkpoints(save_on_exception=True)], model(fail_at=6)),
+        ("terminated", [Terminate()], model()),
+    ):
+        with contextlib.suppress(ValueError, error):
+            fitted(module, logger=False, callbacks=[TrackCallback(project=name), *callbacks])
     return {}
 
 
@@ -378,6 +421,8 @@ WAYS: dict[str, Callable[[], Report]] = {
         sharded,
         last,
         noted,
+        monitored,
+        broken_off,
         remote,
         travels,
         values,
