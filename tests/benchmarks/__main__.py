@@ -92,7 +92,7 @@ def _measure(bench: Bench, case: Case, tools: Sequence[str], *, rep: int, unusab
         try:
             return Sample(case=case.name, tool=tool, figures=bench.take(case, tool))
         except ToolFailedError as error:
-            return Sample(case=case.name, tool=tool, failure=str(error))
+            return Sample(case=case.name, tool=tool, figures=error.figures, failure=str(error))
 
     if rep and not case.repeats:
         return ()
@@ -108,7 +108,8 @@ def _note(sample: Sample, rep: int, path: Path) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"rep": rep, **asdict(sample)}) + "\n")
     figures = ", ".join(f"{key} {value:.4g}" for key, value in sample.figures.items())
-    print(f"{rep} {sample.case} {sample.tool}: {figures or sample.failure}", file=sys.stderr, flush=True)
+    told = "; ".join(part for part in (figures, sample.failure) if part)
+    print(f"{rep} {sample.case} {sample.tool}: {told}", file=sys.stderr, flush=True)
 
 
 def _write(path: Path, text: str, part: str) -> None:

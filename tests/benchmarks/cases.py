@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import driver
+from . import driver, keeping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ class Figure:
     Attributes:
         key: Its name among the figures of its case.
         title: What it is; may name fields of the plan.
-        goal: What tracklib must reach.
+        goal: What tracklib must reach; may name fields of the plan.
         requests: Where requests were counted for it, what their figures are called before the dot.
         total: Whether it grows with the work done, so that it is extrapolated where a tool was stopped.
         ratio: Whether it says something how many times tracklib's it is: not where that may be nothing at all.
@@ -93,6 +93,26 @@ def _catalog_case(size: int, goals: tuple[str, str, str, str]) -> Case:
         tools=driver.OWN,
         stores=True,
     )
+
+
+def _checkpoint_case(kind: str, writer: str) -> Case:
+    checkpoints = f"{{plan.checkpoints}} checkpoints of {{plan.checkpoint_mb:.3g}} MB, {writer}"
+    figures = (
+        Figure(key="median_s", title=f"{checkpoints}: a call, median", unit="s"),
+        Figure(key="worst_s", title="… the longest call", unit="s"),
+        Figure(key="stored_s", title="… all calls and the end of the run", unit="s"),
+        Figure(key="cpu_s", title="… process CPU", unit="s"),
+        Figure(key="memory_mb", title="… peak memory over bare Python", unit="MB"),
+        Figure(
+            key="kept_mb",
+            title="… kept of {plan.logged_mb:,.0f} MB, of which {plan.distinct_mb:,.0f} differ",
+            unit="MB",
+            goal="≤ {plan.distinct_mb:,.0f} + 3 %",
+        ),
+        Figure(key="fetched_s", title="… the last one fetched, byte for byte the same", unit="s"),
+    )
+    measure = partial(keeping.measure_checkpoints, kind=kind)
+    return Case(name=f"checkpoints-{kind}", figures=figures, measure=measure, tools=keeping.KEEPERS, stores=True)
 
 
 CASES = {
@@ -236,6 +256,22 @@ CASES = {
             ),
             measure=driver.measure_look,
             tools=driver.OWN,
+            stores=True,
+        ),
+        _checkpoint_case("pt", "`torch.save`"),
+        _checkpoint_case("safetensors", "safetensors"),
+        Case(
+            name="large",
+            figures=(
+                Figure(key="median_s", title="a file of {plan.large_mb:,} MB: the call", unit="s"),
+                Figure(key="stored_s", title="… the call and the end of the run", unit="s"),
+                Figure(key="cpu_s", title="… process CPU", unit="s"),
+                Figure(key="memory_mb", title="… peak memory over bare Python", unit="MB"),
+                Figure(key="added_mb", title="… more than with a file of 1 kB", unit="MB", goal="≤ 100", ratio=False),
+                Figure(key="kept_mb", title="… kept", unit="MB"),
+            ),
+            measure=keeping.measure_large,
+            tools=keeping.KEEPERS,
             stores=True,
         ),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import s3
 from .adapters.base import Adapter, UnsupportedError
 from .environments import ENVIRONMENTS, EnvironmentFailedError
+from .originals import Originals
 from .plan import PACE_HZ
 from .processes import Site, ToolFailedError
 
@@ -25,10 +26,15 @@ OWN = ("tracklib", "tracklib-file", "tracklib-s3")
 
 
 class Bench:
-    """The state of one run of the benchmarks: its plan, and data that repeats read again."""
+    """The state of one run of the benchmarks: its plan, and data that repeats read again.
+
+    Attributes:
+        originals: The files that tools are given to keep.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.originals = Originals(plan)
         self._prepared: dict[str, tuple[Site, int]] = {}
 
     def take(self, case: Case, tool: str) -> dict[str, float]:
@@ -62,6 +68,7 @@ class Bench:
         """Delete what was kept for repeats."""
         for place, _ in self._prepared.values():
             place.remove()
+        self.originals.remove()
 
 
 def measure_calls(bench: Bench, site: Site, *, scalars: int) -> dict[str, float]:

@@ -5,20 +5,23 @@ Every action that can be stopped by its cap returns `done` and `asked` too, so t
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import importlib.util
 import math
 import os
 import random
+import shutil
 import signal
 import statistics
 import sys
 import time
 from array import array
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .adapters.base import FinishedRun, UnsupportedError
+from .adapters.base import FinishedRun, KeptFile, UnsupportedError
 from .plan import PACE_HZ
 from .trainings import TRAININGS
 from .usage import usage_now
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 _SETTLE_S = 1.0  # What a tool collects in the background after a start is not what a call costs.
 _TOP = 20
 _WARM_STEPS = 40
+_KEEPER, _KEPT = "r0", "weights"
 
 Figures = dict[str, float]
 
@@ -249,6 +253,65 @@ def count_losses(adapter: Adapter, *, framework: str, pairs: int) -> Figures:
     """Read back how many losses the trainings with the integration have recorded."""
     adapter.load()
     return {"points": sum(adapter.count(f"r{number}", [adapter.losses[framework]]) for number in range(pairs))}
+
+
+def keep_files(adapter: Adapter, *, paths: Sequence[str]) -> Figures:
+    """Keep files one right after the other, and end the run; the memory counts from before the tool's import."""
+    bare = usage_now()
+    adapter.load()
+    adapter.start(_KEEPER, {"lr": 0.1})
+    time.sleep(_SETTLE_S)
+    _rehearse(paths, adapter.root.parent / "scratch")
+    before, begin = usage_now(), time.perf_counter()
+    spent = []
+    for path in map(Path, paths):
+        called = time.perf_counter()
+        adapter.keep_file(path, _KEPT)
+        spent.append(time.perf_counter() - called)
+    adapter.finish()
+    seconds, after = time.perf_counter() - begin, usage_now()
+    return {
+        "median_s": statistics.median(spent),
+        "worst_s": max(spent),
+        "stored_s": seconds,
+        "cpu_s": after.cpu_s - before.cpu_s,
+        "memory_mb": (after.peak_bytes - bare.peak_bytes) / 1e6,
+    }
+
+
+def fetch_files(adapter: Adapter, *, paths: Sequence[str], folder: str) -> Figures:
+    """Get back the last file; the first goes before it, for what is imported or opened just once."""
+    adapter.load()
+    _fetch(adapter, paths, 0, Path(folder, "first"))
+    return {"fetched_s": _fetch(adapter, paths, len(paths) - 1, Path(folder, "last"))}
+
+
+def _rehearse(paths: Sequence[str], scratch: Path) -> None:
+    """Copy the files twice and delete the copies.
+
+    Then the files are in the system's cache, and memory for copies is at hand: what a virtual machine has not used for
+    a while is ten times as slow, and it would be chance which tool gets it.
+    """
+    scratch.mkdir()
+    for number, path in enumerate((*paths, *paths)):
+        shutil.copyfile(path, scratch / f"{number}")
+    shutil.rmtree(scratch)
+    os.sync()  # What was written before is no business of the tool.
+
+
+def _fetch(adapter: Adapter, paths: Sequence[str], version: int, folder: Path) -> float:
+    original = Path(paths[version])
+    before = time.perf_counter()
+    adapter.fetch_file(KeptFile(_KEEPER, _KEPT, version, original.name), folder)
+    seconds = time.perf_counter() - before
+    if _sha256(folder / original.name) != _sha256(original):
+        raise RuntimeError(f"{original.name} has come back as another file")
+    return seconds
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _paced_calls(log: Log, steps: int, hz: float) -> array[int]:

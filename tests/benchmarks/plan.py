@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .checkpoints import backbone_bytes, head_bytes
+
 __all__ = ["LONG", "NORMAL", "PACE_HZ", "QUICK", "Plan"]
 
 PACE_HZ = 200
@@ -33,6 +35,9 @@ class Plan:
         many_steps: Steps of 10 scalars in each of the processes.
         processes: How many share a store.
         loops: Steps of a block, and pairs of blocks, by the framework that trains.
+        checkpoints: How many of a training are kept.
+        width: Channels in the first layer of its model; with 64 that is ResNet-50.
+        large_mb: Size of the large file, in MB.
     """
 
     reps: int = 3
@@ -53,6 +58,9 @@ class Plan:
     many_steps: int = 2_000
     processes: int = 8
     loops: tuple[tuple[str, tuple[int, int]], ...] = (("transformers", (200, 5)), ("lightning", (400, 3)))
+    checkpoints: int = 10
+    width: int = 64
+    large_mb: int = 2_000
 
     @property
     def ingest_scalars(self) -> int:
@@ -63,6 +71,21 @@ class Plan:
     def kill_scalars(self) -> int:
         """How many scalars are logged before a kill."""
         return self.kill_steps * 10
+
+    @property
+    def checkpoint_mb(self) -> float:
+        """The size of the tensors of a checkpoint."""
+        return (backbone_bytes(self.width) + head_bytes(self.width)) / 1e6
+
+    @property
+    def logged_mb(self) -> float:
+        """The size of the tensors of all checkpoints."""
+        return self.checkpoints * self.checkpoint_mb
+
+    @property
+    def distinct_mb(self) -> float:
+        """The size of the tensors that differ: one backbone and all heads."""
+        return (backbone_bytes(self.width) + self.checkpoints * head_bytes(self.width)) / 1e6
 
 
 NORMAL = Plan()
@@ -85,4 +108,6 @@ QUICK = Plan(
     many_steps=100,
     processes=2,
     loops=(("transformers", (30, 1)), ("lightning", (50, 1))),
+    width=8,
+    large_mb=20,
 )

@@ -24,7 +24,15 @@ _TIMEOUT_S = 3600.0
 
 
 class ToolFailedError(Exception):
-    """There is no figure; the message is the reason that the report shows."""
+    """There is no figure; the message is the reason that the report shows.
+
+    Attributes:
+        figures: Those that there are of the same case, before it failed.
+    """
+
+    def __init__(self, reason: str, figures: dict[str, float] | None = None) -> None:
+        super().__init__(reason)
+        self.figures = figures or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,17 @@ class Site:
         """Return the sizes of the store's files, summed."""
         return self.adapter.stored_bytes(self.store)
 
+    def kept_bytes(self) -> int:
+        """Return the sizes of all that the tool has left anywhere, caches and copies included, summed."""
+        # One file may have several names.
+        found = {status.st_ino: status.st_size for status in map(Path.lstat, _files(self.folder))}
+        return sum(found.values()) + self.adapter.remote_bytes(self.store)
+
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return all files in the folders below this one, but for those that lie in itself: they are the harness's own."""
+    return [path for path in folder.glob("*/**/*") if not path.is_dir()]

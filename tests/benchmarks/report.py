@@ -28,7 +28,7 @@ _REFERENCE = "tracklib"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What one measurement of a case with a tool gave: figures by key, or the reason why there are none."""
+    """What one measurement of a case with a tool gave: figures by key, or the reason why they are not there."""
 
     case: str
     tool: str
@@ -88,7 +88,8 @@ class Report:
         rows = [["what", "unit", *([goal] if goal else []), *tools]]
         for case in cases:
             for figure in case.figures:
-                head = [figure.title.format(plan=self.plan), figure.unit, *([figure.goal] if goal else [])]
+                texts = [figure.title, figure.unit, *([figure.goal] if goal else [])]
+                head = [text.format(plan=self.plan) for text in texts]
                 rows.append(head + [cell(case, figure, tool) for tool in tools])
         return _markdown(rows)
 
@@ -103,7 +104,7 @@ class Report:
             parts.append(f"({_number(ratio)}x)" if ratio >= 0.01 else "(< 0.01x)")
         if figure.requests:
             parts += self._requests(case, figure, tool)
-        reason = self._reason(case, tool)
+        reason = self._reason(case, figure, tool)
         if reason:
             parts.append(f"[{notes.setdefault(reason, len(notes) + 1)}]")
         return " ".join(parts)
@@ -131,8 +132,9 @@ class Report:
     def _extrapolated(self, case: Case, figure: Figure, tool: str) -> bool:
         return figure.total and any(sample.factor > 1 for sample in self._of(case, tool))
 
-    def _reason(self, case: Case, tool: str) -> str:
-        return next((sample.failure for sample in self._of(case, tool) if sample.failure), "")
+    def _reason(self, case: Case, figure: Figure, tool: str) -> str:
+        failed = [sample for sample in self._of(case, tool) if sample.failure and figure.key not in sample.figures]
+        return failed[0].failure if failed else ""
 
     def _of(self, case: Case, tool: str) -> list[Sample]:
         return [sample for sample in self.samples if (sample.case, sample.tool) == (case.name, tool)]

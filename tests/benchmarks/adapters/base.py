@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Adapter", "FinishedRun", "Log", "Ranked", "Traffic", "UnsupportedError"]
+__all__ = ["Adapter", "FinishedRun", "KeptFile", "Log", "Ranked", "Traffic", "UnsupportedError"]
 
 
 _REPORTERS = {"transformers": "trainer_callback", "lightning": "lightning_logger"}
@@ -67,6 +67,22 @@ class Ranked(NamedTuple):
     value: float
 
 
+class KeptFile(NamedTuple):
+    """A file that was kept.
+
+    Attributes:
+        run: The name of the run that it was kept in.
+        name: What it is called in the tool, as other files of that run are, so that it is a version.
+        version: Which one of them it is, from 0.
+        file: The name that the file had.
+    """
+
+    run: str
+    name: str
+    version: int
+    file: str
+
+
 class Adapter(ABC):
     """A tool, with its defaults unless a subclass says otherwise.
 
@@ -104,6 +120,11 @@ class Adapter(ABC):
     def stored_bytes(cls, root: Path) -> int:
         """Return the sizes of what is stored, summed; in the harness's own process."""
         return sum(path.lstat().st_size for path in root.rglob("*") if not path.is_dir())
+
+    @classmethod
+    def remote_bytes(cls, root: Path) -> int:  # noqa: ARG003 - subclasses use it
+        """Return the sizes of what is stored elsewhere than in files, summed; in the harness's own process."""
+        return 0
 
     @classmethod
     def look(cls, root: Path) -> list[str]:  # noqa: ARG003 - subclasses use it
@@ -176,6 +197,14 @@ class Adapter(ABC):
             if time.perf_counter() > deadline:
                 break
         return done
+
+    def keep_file(self, path: Path, name: str) -> None:
+        """Keep a file in the run; others of this name are its earlier versions, where the tool has such."""
+        raise UnsupportedError("it keeps no files")
+
+    def fetch_file(self, kept: KeptFile, folder: Path) -> None:
+        """Bring a file that was kept to a folder, under the name that it had."""
+        raise UnsupportedError("no file can be got back")
 
     def count(self, name: str, keys: Sequence[str]) -> int:
         """Return how many points of these series can be read back."""

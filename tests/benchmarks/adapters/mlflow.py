@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from .base import Adapter, FinishedRun, Log, Ranked
+from .base import Adapter, FinishedRun, KeptFile, Log, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,10 @@ class MlflowAdapter(Adapter):
 
     environment = "mlflow"
     module = "mlflow"
-    settings = "tracking URI `sqlite:///…`, `mlflow.log_metrics(…)`; many points or runs through `log_batch`"
+    settings = (
+        "tracking URI `sqlite:///…`, `mlflow.log_metrics(…)`; many points or runs through `log_batch`; "
+        "files by `mlflow.log_artifact(path)` into a local folder"
+    )
 
     losses: ClassVar[Mapping[str, str]] = {"transformers": "loss", "lightning": "loss"}
 
@@ -101,13 +104,23 @@ class MlflowAdapter(Adapter):
                 break
         return done
 
+    def keep_file(self, path: Path, name: str) -> None:
+        import mlflow
+
+        mlflow.log_artifact(str(path))
+
+    def fetch_file(self, kept: KeptFile, folder: Path) -> None:
+        import mlflow
+
+        folder.mkdir(parents=True)
+        run = _run_id(kept.run)
+        mlflow.artifacts.download_artifacts(run_id=run, artifact_path=kept.file, dst_path=str(folder))
+
     def read(self, name: str, key: str) -> Sequence[float]:
         import mlflow
         import numpy as np
 
-        chosen = f"tags.mlflow.runName = '{name}'"
-        (run,) = mlflow.search_runs(experiment_names=[_EXPERIMENT], filter_string=chosen, output_format="list")
-        history = mlflow.MlflowClient().get_metric_history(run.info.run_id, key)
+        history = mlflow.MlflowClient().get_metric_history(_run_id(name), key)
         return np.fromiter((point.value for point in history), float, len(history))
 
     def top(self, limit: int) -> list[Ranked]:
@@ -117,3 +130,11 @@ class MlflowAdapter(Adapter):
         table = mlflow.search_runs(experiment_names=[_EXPERIMENT], max_results=50_000)
         best = table[table["params.lr"].astype(float) < 0.01].nsmallest(limit, "metrics.val_loss")
         return list(map(Ranked, best["tags.mlflow.runName"], best["metrics.val_loss"]))
+
+
+def _run_id(name: str) -> str:
+    import mlflow
+
+    chosen = f"tags.mlflow.runName = '{name}'"
+    (run,) = mlflow.search_runs(experiment_names=[_EXPERIMENT], filter_string=chosen, output_format="list")
+    return cast("str", run.info.run_id)

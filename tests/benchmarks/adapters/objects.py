@@ -115,11 +115,16 @@ class S3Adapter(FileAdapter):
         where = root / "where"
         if not where.exists():
             where.write_text(f"s3://{BUCKET}/{uuid.uuid4().hex}", encoding="utf-8")
-        return environment()
+        return super().variables(root) | environment()
 
     @classmethod
     def stored_bytes(cls, root: Path) -> int:
         """Return the sizes of the objects, summed."""
+        return cls.remote_bytes(root)
+
+    @classmethod
+    def remote_bytes(cls, root: Path) -> int:
+        """Return the same: they are all that is elsewhere than in files."""
         from tests.benchmarks.s3 import size_bytes
 
         return size_bytes(cls(root).store)

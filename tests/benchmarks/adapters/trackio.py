@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from .base import Adapter, Log, Ranked
+from .base import Adapter, KeptFile, Log, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,10 @@ class TrackioAdapter(Adapter):
 
     environment = "trackio"
     module = "trackio"
-    settings = "`trackio.init(…, embed=False)`, local; read as `trackio get metric` does"
+    settings = (
+        "`trackio.init(…, embed=False)`, local; read as `trackio get metric` does; "
+        "files by `trackio.log_artifact(path)`"
+    )
 
     @classmethod
     def variables(cls, root: Path) -> dict[str, str]:
@@ -39,6 +42,19 @@ class TrackioAdapter(Adapter):
         from transformers.integrations import TrackioCallback
 
         return TrackioCallback()
+
+    def keep_file(self, path: Path, name: str) -> None:
+        import trackio
+
+        trackio.log_artifact(path, name=name, type="model")
+
+    def fetch_file(self, kept: KeptFile, folder: Path) -> None:
+        import trackio
+
+        # Outside a run nothing gives one back.
+        self.start(f"reader of version {kept.version}", {})
+        trackio.use_artifact(f"{kept.name}:v{kept.version}").download(folder)
+        self.finish()
 
     def read(self, name: str, key: str) -> Sequence[float]:
         import numpy as np

@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
-from .base import Adapter, FinishedRun, Log, Ranked
+from .base import Adapter, FinishedRun, KeptFile, Log, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,8 +31,14 @@ class TracklibAdapter(Adapter):
     environment = "tracklib"
     module = "tracklib"
     settings = (
-        "`tracklib.start_run(store='sqlite:///…')`; many runs are written through `Store.append` and asked for in SQL"
+        "`tracklib.start_run(store='sqlite:///…')`; many runs are written through `Store.append` and asked for in SQL; "
+        "files by `run.log_artifact(path)`"
     )
+
+    @classmethod
+    def variables(cls, root: Path) -> dict[str, str]:  # noqa: ARG003 - a subclass uses it
+        """Let the end of a run wait until the store has everything."""
+        return {"TRACKLIB_FINISH_TIMEOUT": "3600"}
 
     @property
     def store(self) -> str:
@@ -46,7 +52,8 @@ class TracklibAdapter(Adapter):
         return cast("Log", self._run.log)
 
     def finish(self) -> None:
-        self._run.finish()
+        if not self._run.finish():
+            raise RuntimeError("the store does not have it")
 
     def flush(self) -> None:
         if not self._run.flush():
@@ -79,6 +86,15 @@ class TracklibAdapter(Adapter):
                 if time.perf_counter() > deadline:
                     break
         return done
+
+    def keep_file(self, path: Path, name: str) -> None:
+        self._run.log_artifact(path, name, type="checkpoint")
+
+    def fetch_file(self, kept: KeptFile, folder: Path) -> None:
+        import tracklib
+
+        reference = f"{_PROJECT}/{kept.name}:v{kept.version}"
+        tracklib.get_artifact(reference, store=self.store).download(folder)
 
     def count(self, name: str, keys: Sequence[str]) -> int:
         run = self._read_run(name)

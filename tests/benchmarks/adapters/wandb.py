@@ -9,7 +9,7 @@ from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .base import Adapter, Log
+from .base import Adapter, KeptFile, Log, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,10 @@ class WandbAdapter(Adapter):
 
     environment = "wandb"
     module = "wandb"
-    settings = "`WANDB_MODE=offline`; read through `wandb leet inspect --json`"
+    settings = (
+        "`WANDB_MODE=offline`; read through `wandb leet inspect --json`; files by `wandb.Artifact(…).add_file(path)` "
+        "and `run.log_artifact(…)`, which stages them on this machine: nothing is uploaded"
+    )
 
     @classmethod
     def variables(cls, root: Path) -> dict[str, str]:
@@ -57,6 +60,16 @@ class WandbAdapter(Adapter):
         import wandb
 
         wandb.finish()
+
+    def keep_file(self, path: Path, name: str) -> None:
+        import wandb
+
+        artifact = wandb.Artifact(name, type="model")
+        artifact.add_file(str(path))
+        self._run.log_artifact(artifact)
+
+    def fetch_file(self, kept: KeptFile, folder: Path) -> None:
+        raise UnsupportedError("offline there is nothing to ask for a file")
 
     def count(self, name: str, keys: Sequence[str]) -> int:
         return sum(key in item for item in self._history(name) for key in keys)
