@@ -15,6 +15,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: $(VENV)/installed  ## train a small classifier on real data and show the recorded run
 	$(BIN)/python examples/digits_torch.py
 	$(BIN)/tracklib show --project digits latest
+	$(BIN)/python examples/digits_reload.py
+	$(BIN)/tracklib artifacts lineage digits/classifier
 
 test: $(VENV)/installed  ## style, types and every test but the slow ones
 	$(MAKE) --jobs 2 lint tests

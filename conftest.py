@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +19,11 @@ SILENT = ("AUTO_LOG_GIT", "AUTO_LOG_ENV", "AUTO_LOG_CONSOLE", "SYSTEM_INTERVAL")
 
 @pytest.fixture(autouse=True)
 def _example(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
-    """Let each example in a docstring find `tracklib`, an empty working directory and no settings."""
+    """Let each example in a docstring find `tracklib` and `Path`, an empty working directory and no settings."""
     if not isinstance(request.node, pytest.DoctestItem):
         return
     doctest_namespace["tracklib"] = tracklib
+    doctest_namespace["Path"] = Path
     patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
     for name in [name for name in os.environ if name.startswith("TRACKLIB_")]:
         patch.delenv(name)

@@ -89,7 +89,13 @@ def train(run: tracklib.Run, args: argparse.Namespace) -> None:
     metrics, predicted = evaluate(model, eval_data)
     matrix = ConfusionMatrixDisplay.from_predictions(eval_data.tensors[1], predicted)
     run.log_figure(matrix.figure_, "confusion")
-    run.log_model(model, "classifier", metadata=metrics)
+    run.log_model(
+        model,
+        "classifier",
+        metadata={**metrics, "hidden": args.hidden},
+        score=metrics["accuracy"],
+        example=eval_data.tensors[0][:1],
+    )
 
 
 def main() -> None:

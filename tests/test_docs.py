@@ -96,7 +96,7 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert [name for name in names if not re.search(rf"\b{name}\b", page)] == []
 
 
-@pytest.mark.parametrize("name", ["Run", "StoredRun", "Series", "Store"])
+@pytest.mark.parametrize("name", ["Run", "StoredRun", "StoredArtifact", "Lineage", "Series", "Store"])
 def test_every_method_is_in_the_reference(name: str) -> None:
     """All that a public class offers has its place on the page."""
     page = text_of(REFERENCE / "api.md")

@@ -22,6 +22,7 @@ QUICKLY = {
     "ddp_torchrun.py": [*TORCHRUN, str(EXAMPLES / "ddp_torchrun.py"), "--epochs", "2"],
     "digits_hf_trainer.py": [*FRAMEWORK, str(EXAMPLES / "digits_hf_trainer.py"), "--epochs", "1"],
     "digits_lightning.py": [*FRAMEWORK, str(EXAMPLES / "digits_lightning.py"), "--epochs", "3", "--hidden", "32"],
+    "digits_reload.py": [*PYTHON, str(EXAMPLES / "digits_reload.py")],
     "digits_torch.py": [*PYTHON, str(EXAMPLES / "digits_torch.py"), "--epochs", "3", "--hidden", "32"],
     "plain_script.py": [str(BIN / "tracklib"), "run", str(EXAMPLES / "plain_script.py"), "--epochs", "2"],
 }
@@ -48,10 +49,18 @@ def test_every_example_is_tested() -> None:
 
 @pytest.mark.slow
 def test_digits_torch() -> None:
-    """The PyTorch example records params, metrics, a figure, its output, and a model that PyTorch reads back."""
-    printed = run_example("digits_torch.py")
+    """The PyTorch example records params, metrics, a figure, its output, and a model that PyTorch reads back.
 
-    run = tracklib.get_run("latest", project="digits")
+    The model is loaded by another run, which uses it, and is as good as it was.
+    """
+    printed = run_example("digits_torch.py")
+    reloaded = run_example("digits_reload.py")
+
+    before = tracklib.get_run("latest", project="digits")
+    accuracy = f"{before.metrics['eval/accuracy'].last:.2%}"
+    assert reloaded == f"classifier v0: accuracy {accuracy}, recorded {accuracy}\n"
+    assert [used.name for used in before.used_artifacts] == ["classifier"]
+    (run,) = tracklib.list_runs(project="digits", experiment="mlp")
     state = torch.load(io.BytesIO(run.read_artifact("classifier")["state_dict.pt"]), weights_only=True)
     kept = {artifact.name: artifact.type for artifact in run.artifacts}
     assert (run.status, run.params["model"]["hidden"]) == ("completed", 32)

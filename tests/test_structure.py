@@ -40,20 +40,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {"ranks", "records"},
     "capture": GROUND,
     "stores": GROUND | {"forking"},
-    "recording": GROUND | {"forking", "stores"},
+    "recording": GROUND | {"artifacts", "forking", "stores"},
     "describing": GROUND | {"capture"},
     "lifecycle": GROUND | {"forking", "recording"},
     "finding": GROUND | {"stores"},
     "artifacts": GROUND | {"capture", "stores"},
-    "disabled": GROUND | {"active", "lifecycle"},
+    "disabled": GROUND | {"active", "artifact_reading", "lifecycle"},
     "run": GROUND | {"active", "artifacts", "describing", "forking", "jobs", "lifecycle", "recording"} | {"stores"},
     "rank_run": GROUND | {"run"},
     "capturing": GROUND | {"capture", "run", "stores"},
     "starting": GROUND | {"capturing", "finding", "jobs", "rank_run", "ranks", "recording", "run", "stores"},
-    "reading": GROUND | {"finding", "recording", "starting", "stores"},
+    "reading": GROUND | {"artifacts", "finding", "recording", "starting", "stores"},
     "organizing": GROUND | {"describing", "reading", "starting", "stores"},
     "editing": GROUND | {"describing", "finding", "reading", "recording", "run", "starting", "stores"},
+    "artifact_reading": GROUND | {"artifacts", "editing", "reading", "run", "starting", "stores"},
     "syncing": GROUND | {"recording", "starting", "stores"},
+    "collecting": GROUND | {"reading", "stores"},
     "copied_descriptions": GROUND | {"stores"},
     "copied_files": GROUND | {"stores"},
     "copying": GROUND
@@ -67,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": GROUND | {"tracklib", "analysis", "charts", "finding", "organizing", "reading", "starting", "stores"},
     "cli": GROUND
     | {"tracklib", "analysis", "capture", "charts", "finding", "organizing", "reading", "server", "starting", "stores"}
-    | {"copying", "editing", "integrations", "syncing"},
+    | {"artifact_reading", "artifacts", "collecting", "copying", "editing", "integrations", "syncing"},
     "integrations": {"tracklib"},
 }
 """What each module or folder of the package may import of the others. A new one is given its place here."""

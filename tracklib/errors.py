@@ -2,6 +2,7 @@
 
     TracklibError
     ├── ConfigError (ValueError)            a setting, argument or store URI that cannot be meant
+    │   └── NotTrusted (ValueError)         what would run code that a file names, and was not asked for by name
     ├── NotFound (LookupError)              no such project, experiment, run, series or artifact
     │   └── AmbiguousName (LookupError)     a prefix or name that fits more than one run
     ├── NoActiveRun (RuntimeError)          a module-level call without a run
@@ -27,6 +28,7 @@ __all__ = [
     "NoActiveRun",
     "NotANumber",
     "NotFound",
+    "NotTrusted",
     "RunFinished",
     "StillRunning",
     "StoreError",
@@ -42,6 +44,10 @@ class TracklibError(Exception):
 
 class ConfigError(TracklibError, ValueError):
     """A setting, argument or store URI cannot be meant as it stands."""
+
+
+class NotTrusted(ConfigError):
+    """Loading a file would run code that the file names; the message says how to allow that."""
 
 
 class NotFound(TracklibError, LookupError):

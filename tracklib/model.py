@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EDIT_PREFIX",
+    "Alias",
     "Artifact",
     "ArtifactFile",
+    "ArtifactUse",
     "Batch",
     "Environment",
     "Event",
@@ -367,18 +369,27 @@ class ArtifactFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A named set of files that a run made or used.
+    """A named set of files that a run made.
 
     Attributes:
-        checksum: SHA-256 over the sorted `checksum path` lines of its files.
+        project: The project that counts its versions, which stays the same where the run is moved; empty for what
+            belongs to its run alone (a figure, say), whose versions the run counts.
+        version: From 0; None where it has none, since nobody knows what is in its files. In a project the same files
+            under the same name are the same version, whichever runs logged them.
+        path: Where its files came from, if from a path or URL.
+        checksum: SHA-256 over the sorted `checksum path` lines of its files; empty where one of them is not known.
         step: The training step it belongs to, if any.
+        created_at: When it was logged.
+        aliases: Further names that it was given when it was logged; `Alias` tells what became of them.
+        score: How good it is, if anybody said so: higher is better.
     """
 
     id: str
     run: str
     name: str
     type: str
-    version: int = 0
+    project: str = ""
+    version: int | None = None
     path: str = ""
     size: int = 0
     checksum: str = ""
@@ -386,3 +397,54 @@ class Artifact:
     step: int | None = None
     created_at: float = 0.0
     files: tuple[ArtifactFile, ...] = ()
+    aliases: tuple[str, ...] = ()
+    score: float | None = None
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether only the place, sizes and checksums of its files were noted, and no copy was made."""
+        return bool(self.metadata.get("reference"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A word of somebody that a version has another name from now on.
+
+    Attributes:
+        version: None takes the alias away.
+        score: Of the version, if it was given by a score: such a word counts only if no better one came before it.
+        time: When it was said.
+        run: The run in whose records it stands.
+        checksum: Of the artifact, by which its version is known where a copy of it got another number.
+    """
+
+    project: str
+    name: str
+    alias: str
+    version: int | None
+    score: float | None = None
+    time: float = 0.0
+    run: str = ""
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactUse:
+    """A run that read an artifact.
+
+    Attributes:
+        project: Of the artifact; empty for one of a run alone.
+        artifact: Id of the artifact.
+        version: None for one without.
+        checksum: Of the artifact.
+        time: When the run asked for it.
+        run: The run that read it.
+    """
+
+    artifact: str
+    project: str
+    name: str
+    version: int | None
+    checksum: str
+    time: float
+    run: str

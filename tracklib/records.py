@@ -176,7 +176,12 @@ class RecordKind(StrEnum):
     RESOURCES = "resources"
     """The fields of `Resources`; those not given stay."""
     ARTIFACT = "artifact"
-    """The fields of `Artifact`."""
+    """The fields of `Artifact`, once its files are known; told again, it replaces what was told before of its id.
+    With deleted, the artifact of this id is gone."""
+    ALIAS = "alias"
+    """The fields of `Alias` but time and run: an alias was given to a version, or taken away."""
+    USE = "use"
+    """The fields of `ArtifactUse` but time and run: the run reads an artifact."""
     CONSOLE = "console"
     """stream (stdout or stderr), lines: pairs of time and text."""
     MESSAGE = "message"

@@ -193,7 +193,9 @@ def test_what_says_itself_in_html_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    "html", [None, 5, b"<b>", Path("x.html"), pd.DataFrame, types.SimpleNamespace(to_html=lambda: None)], ids=str
+    "html",
+    [None, 5, b"<b>", Path("x.html"), pd.DataFrame, types.SimpleNamespace(to_html=lambda: None)],
+    ids=["none", "number", "bytes", "path", "class", "nothing"],
 )
 def test_what_is_no_html_is_refused(html: Any) -> None:
     """The message says what is."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -106,6 +109,57 @@ def test_listings_go_all_the_way_down(bucket: Bucket) -> None:
     assert {listed.size for listed in bucket.list("runs").values()} == {5}
     bucket.delete(["runs/2/x", "runs/10/z"])
     assert len(bucket.list("runs")) == 2
+
+
+def test_an_object_is_created_once(bucket: Bucket) -> None:
+    """Who comes later is told so, and what is there stays; once it is deleted, it can be created again."""
+    assert [bucket.create("a/b c/d", content) for content in (b"first", b"second", b"")] == [True, False, False]
+    assert bucket.get("a/b c/d") == b"first"
+    assert list(bucket.list("a")) == ["a/b c/d"]
+    bucket.delete(["a/b c/d"])
+    assert bucket.create("a/b c/d", b"")
+    assert bucket.get("a/b c/d") == b""
+
+
+@pytest.mark.parametrize("scheme", ["file", "memory"])
+def test_of_many_who_create_an_object_one_does(tmp_path: Path, scheme: str) -> None:
+    """They are told which of them it was."""
+    bucket = open_bucket(f"{scheme}://{tmp_path}/many", {})
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(20):
+            contents = [b"%d" % number for number in range(8)]
+            created = list(pool.map(partial(bucket.create, f"turn/{turn}"), contents))
+            assert created.count(True) == 1
+            assert bucket.get(f"turn/{turn}") == contents[created.index(True)]
+    assert len(bucket.list("turn")) == 20
+
+
+def test_an_object_is_created_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems have none; what cannot be written leaves nothing in the way."""
+    bucket = open_bucket(f"file://{tmp_path}/a", {})
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    assert [bucket.create("x/y", content) for content in (b"first", b"second")] == [True, False]
+    assert bucket.get("x/y") == b"first"
+    monkeypatch.setattr(os, "fsync", Failing(after=1))
+    with pytest.raises(StoreUnavailable):
+        bucket.create("x/z", b"1")
+    assert os.listdir(tmp_path / "a" / "x") == ["y"]  # noqa: PTH208 - names are wanted
+
+
+class Failing:
+    """Fails with each call after the first ones, as a full disk does."""
+
+    def __init__(self, after: int) -> None:
+        self.calls, self.after = 0, after
+
+    def __call__(self, _descriptor: int) -> None:
+        self.calls += 1
+        if self.calls % (self.after + 1) == 0:
+            raise OSError(errno.ENOSPC, "no space left on device")
 
 
 def test_files_are_written_as_objects(bucket: Bucket, tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ def test_each_operation_is_one_request(bucket: Bucket, faulty_proxy: FaultyProxy
     assert kinds(faulty_proxy) == ["GetObject"] * 2
     bucket.put_file("blobs/f", tmp_path / "file")
     assert kinds(faulty_proxy) == ["PutObject"]
+    assert [bucket.create("runs/a/z", content) for content in (b"1", b"2")] == [True, False]
+    assert kinds(faulty_proxy) == ["PutObject"] * 2
+    assert bucket.get("runs/a/z") == b"1"
+    kinds(faulty_proxy)
     bucket.delete(["runs/a/x", "runs/a/y", "blobs/f"])
     assert len(kinds(faulty_proxy)) == 2
     with pytest.raises(NotFound):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -16,8 +17,10 @@ from tracklib.model import Project
 from tracklib.stores import object_log
 from tracklib.stores.layout import segment_key
 from tracklib.stores.objects import ObjectStore
+from tracklib.stores.pieces import Piece, write_recipe
 from tracklib.stores.segments import encode_rows, rows_of
 from tracklib.testing.batches import EPOCH, WriterScript, points, ship
+from tracklib.testing.versions import log_artifact
 
 if TYPE_CHECKING:
     from tests.servers.s3_server import S3Server
@@ -154,7 +157,7 @@ def patterns_of(page: str) -> list[str]:
     """Return as patterns the names of objects that the page lists."""
     ulid, number = "[0-9A-Z]{26}", r"\d+"
     words = {"<run id>": ulid, "<ulid>": ulid, "<writer>": "[^/]+", "<n>": number, "<first>": number, "<last>": number}
-    words |= {"ab/abcdef…": r"\w{2}/\w{64}", ".": r"\."}
+    words |= {"<hash>": r"\w{64}", "<checksum>": r"\w{64}", "ab/abcdef…": r"\w{2}/\w{64}", ".": r"\."}
     table = page.partition("| --- |")[2].partition("\n\n")[0]
     names = [name for row in table.splitlines() for name in re.findall("`([^`]+)`", row.split(" | ")[0])]
     return [re.sub("|".join(map(re.escape, words)), lambda match: words[match[0]], name) for name in names]
@@ -167,14 +170,35 @@ def test_every_object_is_on_the_page(page: str, store: ObjectStore) -> None:
     script = WriterScript()
     script.ship(store, points({"loss": [1.0]}))
     store.put_blob(io.BytesIO(b"content"))
+    store.put_recipe(hashlib.sha256(b"in pieces").hexdigest(), write_recipe([Piece(9, content=b"in pieces")]))
+    log_artifact(store, "content", script=script)
     store.delete_run(script.run)
     store.compact(settled_s=0)
-    folders = ("runs", "changes", "entities", "snapshots", "blobs")
+    folders = ("runs", "changes", "entities", "snapshots", "versions", "blobs")
     keys, patterns = [key for folder in folders for key in store.bucket.list(folder)], patterns_of(page)
 
     assert [key for key in keys if not any(re.fullmatch(pattern, key) for pattern in patterns)] == []
     assert [pattern for pattern in patterns if not any(re.fullmatch(pattern, key) for key in keys)] == patterns[:1]
     assert store.bucket.get("tracklib.json")
+
+
+def test_files_in_pieces_are_read_by_the_page(functions: dict[str, Any], store: ObjectStore) -> None:
+    """Those that are whole likewise."""
+    parts, root = (b"backbone" * 1000, b"head" * 1000), store.bucket.path("")
+    pieces = [Piece(len(part), store.put_blob(io.BytesIO(part))[0]) for part in parts]
+    checksum = hashlib.sha256(b"in " + b"".join(parts)).hexdigest()
+    store.put_recipe(checksum, write_recipe([Piece(3, content=b"in "), *pieces]))
+
+    assert functions["read_file"](store.bucket.fs, root, checksum) == b"in " + b"".join(parts)
+    assert functions["read_file"](store.bucket.fs, root, pieces[0].checksum) == parts[0]
+
+
+def test_versions_are_where_the_page_says(store: ObjectStore) -> None:
+    """Under the hash of project and name."""
+    log_artifact(store, "content", project="é", name='a "b"')
+    folder = hashlib.sha256(b'["\\u00e9","a \\"b\\""]').hexdigest()
+
+    assert json.loads(store.bucket.get(f"versions/{folder}/numbers/0.json"))["name"] == 'a "b"'
 
 
 def schema_of(store: ObjectStore, key: str) -> Any:
@@ -205,6 +229,8 @@ def test_every_key_in_json_is_on_the_page(page: str, store: ObjectStore) -> None
     first, *_, state = map(json.loads, store.bucket.get(f"runs/{run}/records/0-0.jsonl").splitlines())
     (entity,) = [json.loads(store.bucket.get(key)) for key in store.bucket.list("entities")]
     names = {*first, *state, *state["data"], *entity, *json.loads(store.bucket.get("tracklib.json"))}
+    log_artifact(store, "content")
+    names |= {name for key in store.bucket.list("versions") for name in json.loads(store.bucket.get(key))}
 
     assert [name for name in sorted(names) if f"`{name}`" not in page] == []
     assert state["kind"] == "state"

@@ -47,6 +47,9 @@ class RawObjects:
         self.fs(store).makedirs(f"{store.uri}/blobs/{checksum[:2]}", exist_ok=True)
         self.fs(store).pipe_file(f"{store.uri}/blobs/{checksum[:2]}/{checksum}", content)
 
+    def overwrite_raw_blob(self, store: Store, name: str, content: bytes) -> None:
+        self.fs(store).pipe_file(f"{store.uri}/blobs/{name[:2]}/{name}", content)
+
 
 class TestFolder(RawObjects, StoreContract):
     @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from tracklib.stores import schema
 from tracklib.stores.base import RunQuery
 from tracklib.stores.sqlite import SqliteStore
 from tracklib.testing.batches import WriterScript, points, ship
+from tracklib.testing.versions import log_artifact
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -41,13 +43,13 @@ def _old_store(tmp_path: Path) -> tuple[Path, WriterScript]:
     return path, script
 
 
-def m003_mood(db: Database) -> None:
+def m004_mood(db: Database) -> None:
     """Stand for the next migration."""
     db.table("run").add_column("mood", str)
     db.execute("UPDATE run SET mood = 'calm'")
 
 
-def m003_broken(db: Database) -> None:
+def m004_broken(db: Database) -> None:
     """Stand for a migration that fails on the way."""
     db.table("run").add_column("mood", str)
     db.execute("UPDATE run SET no_such_column = 1")
@@ -67,6 +69,23 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
     finally:
         connection.close()
+
+
+def left_by(version: int, path: Path) -> None:
+    """Bring a file back to what an older version left."""
+    connection = sqlite3.connect(path)
+    with connection:
+        for table in ("artifact_version", "artifact_alias", "artifact_use"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("DROP INDEX idx_artifact_project_name_version")
+        connection.execute("DROP INDEX idx_artifact_checksum")
+        for column in ("project", "aliases", "score"):
+            connection.execute(f"ALTER TABLE artifact DROP COLUMN {column}")
+        if version < 2:
+            connection.execute("ALTER TABLE writer DROP COLUMN seconds")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE id > ?", (version,))
+        connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
 
 
 def tables_of(connection: sqlite3.Connection) -> dict[str, list[str]]:
@@ -122,7 +141,7 @@ def test_an_older_store_is_brought_up_to_date(
 ) -> None:
     """A later version adds what it needs when it opens the file, and everything in it stays."""
     path, script = old_store
-    released(monkeypatch, m003_mood)
+    released(monkeypatch, m004_mood)
     with SqliteStore(f"sqlite:///{path}") as store:
         script.ship(store, points({"loss": [3.0]}, steps=[2]))
         assert store.series(script.run, "loss").values.tolist() == [1.0, 2.0, 3.0]
@@ -131,7 +150,7 @@ def test_an_older_store_is_brought_up_to_date(
     assert rows(path, "PRAGMA user_version") == [(schema.VERSION,)]
     marks = [name for (name,) in rows(path, "SELECT name FROM _sqlite_migrations ORDER BY id")]
     assert marks == [migration.__name__ for migration in schema.MIGRATIONS]
-    assert marks[-1] == "m003_mood"
+    assert marks[-1] == "m004_mood"
 
 
 def test_reading_brings_up_to_date_as_well(
@@ -139,7 +158,7 @@ def test_reading_brings_up_to_date_as_well(
 ) -> None:
     """An older store can be read without anything being written to it first, and a second time."""
     path, script = old_store
-    released(monkeypatch, m003_mood)
+    released(monkeypatch, m004_mood)
 
     for _ in range(2):
         with SqliteStore(f"sqlite:///{path}") as store:
@@ -153,7 +172,7 @@ def test_many_may_bring_up_to_date_at_once(
 ) -> None:
     """Of several that open an older store at the same moment, one migrates and the others wait."""
     path, script = old_store
-    released(monkeypatch, m003_mood)
+    released(monkeypatch, m004_mood)
 
     def read(_: int) -> list[str]:
         with SqliteStore(f"sqlite:///{path}") as store:
@@ -171,7 +190,7 @@ def test_a_migration_that_fails_changes_nothing(
     path, script = old_store
     before = rows(path, "SELECT sql FROM sqlite_master")
     with monkeypatch.context() as later:
-        released(later, m003_broken)
+        released(later, m004_broken)
         with pytest.raises(StoreError, match="no_such_column"):
             SqliteStore(f"sqlite:///{path}").runs(RunQuery())
 
@@ -187,12 +206,7 @@ def test_a_store_of_the_first_version_gets_the_seconds_of_its_writers(tmp_path: 
     helper, second = first.joined_by("1", after_s=50.0), first.joined_by("0.second", after_s=20.0)
     with SqliteStore(f"sqlite:///{path}") as store:
         ship(store, [first.start(), first.end(duration=10.0), second.start(), helper.start(primary=False)])
-    connection = sqlite3.connect(path)
-    with connection:  # As the first version left it.
-        connection.execute("ALTER TABLE writer DROP COLUMN seconds")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name != 'm001_initial'")
-        connection.execute("PRAGMA user_version = 1")
-    connection.close()
+    left_by(1, path)
 
     with SqliteStore(f"sqlite:///{path}") as store:
         assert store.run(first.run).duration == 10.0
@@ -200,6 +214,40 @@ def test_a_store_of_the_first_version_gets_the_seconds_of_its_writers(tmp_path: 
         ship(store, [second.end(duration=5.0), helper.end(duration=7.0)])
         assert store.run(first.run).duration == 15.0
     assert rows(path, "PRAGMA user_version") == [(schema.VERSION,)]
+
+
+def test_a_store_of_the_second_version_keeps_its_artifacts(tmp_path: Path) -> None:
+    """They belong to their runs with the numbers that these gave; what is logged from then on is counted anew."""
+    path, script = tmp_path / "tracklib.db", WriterScript()
+    records = [
+        script.record(RecordKind.ARTIFACT, id=f"{number}", name="model", type="model", version=number, checksum="ab")
+        for number in (1, 2)
+    ]
+    with SqliteStore(f"sqlite:///{path}") as store:
+        ship(store, [script.start(*records)])
+        before = store.artifacts(script.run)
+    left_by(2, path)
+    assert "project" not in [row[1] for row in rows(path, "PRAGMA table_info(artifact)")]
+
+    with SqliteStore(f"sqlite:///{path}") as store:
+        assert store.artifacts(script.run) == before
+        assert [(each.project, each.version, each.aliases, each.score) for each in before] == [
+            ("", number, (), None) for number in (1, 2)
+        ]
+        assert [log_artifact(store, content, script=script) for content in "aba"] == [0, 1, 0]
+    assert rows(path, "PRAGMA user_version") == [(schema.VERSION,)]
+
+
+def test_claims_outlive_runs(tmp_path: Path) -> None:
+    """Which numbers were given out stands in a table of its own, with the content that has them."""
+    path, script = tmp_path / "tracklib.db", WriterScript()
+    with SqliteStore(f"sqlite:///{path}") as store:
+        for content in "aba":
+            log_artifact(store, content, script=script)
+        store.delete_run(script.run)
+
+    claims = rows(path, "SELECT project, name, version, checksum FROM artifact_version ORDER BY version")
+    assert claims == [("digits", "model", n, sha256(content).hexdigest()) for n, content in enumerate((b"a", b"b"))]
 
 
 # ---- what any SQL tool finds

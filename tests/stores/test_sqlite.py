@@ -34,3 +34,6 @@ class TestSqliteStore(StoreContract):
         checksum = hashlib.sha256(content).hexdigest()
         (self.folder / "blobs" / checksum[:2]).mkdir(parents=True)
         (self.folder / "blobs" / checksum[:2] / checksum).write_bytes(content)
+
+    def overwrite_raw_blob(self, store: Store, name: str, content: bytes) -> None:
+        (self.folder / "blobs" / name[:2] / name).write_bytes(content)

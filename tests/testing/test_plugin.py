@@ -90,7 +90,7 @@ def test_a_failure_of_the_suite_is_told_in_full(tmp_path: Path) -> None:
 def test_what_a_harness_does_not_give_is_told() -> None:
     """Each hook that was not given says so."""
     harness, store = StoreHarness(), None
-    hooks = [harness.read_raw, harness.read_raw_blob, harness.write_raw_blob]
+    hooks = [harness.read_raw, harness.read_raw_blob, harness.write_raw_blob, harness.overwrite_raw_blob]
 
     for hook in hooks:
         arguments = (store, "run", "name")[: hook.__code__.co_argcount - 1]

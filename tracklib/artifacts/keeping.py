@@ -98,8 +98,7 @@ class KeepsFiles:
                 folder.
 
         Example:
-            >>> Path("train.csv").write_text("x,y")
-            3
+            >>> _ = Path("train.csv").write_text("x,y")
             >>> with tracklib.start_run(project="digits") as run:
             ...     run.log_artifact("train.csv", "train-data", type="dataset", aliases=["reviewed"])
             >>> tracklib.get_artifact("digits/train-data:reviewed").version
@@ -184,6 +183,7 @@ class KeepsFiles:
             StoreError: The store cannot be asked.
 
         Example:
+            >>> _ = Path("train.csv").write_text("x,y")
             >>> with tracklib.start_run(project="digits") as run:
             ...     run.log_artifact("train.csv", "train-data", type="dataset")
             ...     data = run.use_artifact("train-data:latest").read("train.csv")

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Self
 
     from tracklib.model import (
+        Alias,
         Artifact,
+        ArtifactUse,
         Batch,
         Event,
         Experiment,
@@ -27,7 +29,18 @@ if TYPE_CHECKING:
         Summary,
     )
 
-__all__ = ["OBJECTS", "SCHEMES", "Compacted", "RunQuery", "Store", "default_uri", "is_next", "open_store"]
+__all__ = [
+    "OBJECTS",
+    "SCHEMES",
+    "ArtifactQuery",
+    "Compacted",
+    "RunQuery",
+    "Store",
+    "StoredBlob",
+    "default_uri",
+    "is_next",
+    "open_store",
+]
 
 OBJECTS: Final = "tracklib.stores.objects:ObjectStore"
 
@@ -72,6 +85,45 @@ class RunQuery:
     descending: bool = True
     limit: int | None = None
     offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactQuery:
+    """Which artifacts to list. A field that is None or empty asks for nothing.
+
+    Attributes:
+        project: The project that counts their versions; "" for those that belong to their runs alone.
+        ids: Whole ids.
+        checksum: Of the artifact, not of a file.
+        run: Id of the run that logged them.
+        files: Whether their files are to be listed with them, of which there may be very many.
+    """
+
+    project: str | None = None
+    name: str | None = None
+    type: str | None = None
+    version: int | None = None
+    ids: tuple[str, ...] = ()
+    checksum: str = ""
+    run: str | None = None
+    files: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBlob:
+    """Bytes that a store keeps, or the recipe of a file that it keeps in pieces.
+
+    Attributes:
+        checksum: SHA-256 in hexadecimal of the bytes; of a recipe, that of the file.
+        size: Bytes that it takes.
+        changed_at: When it was written, or asked for by somebody about to name it, by the clock of the store.
+        is_recipe: Whether it is a recipe.
+    """
+
+    checksum: str
+    size: int
+    changed_at: float
+    is_recipe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +208,10 @@ class Store(ABC):
         It is taken when it starts at the writer's position, or behind it with `batch.after_gap` set. Otherwise
         nothing happens. Either way the writer's position after the call is returned: where it is not `batch.end`,
         the caller goes on from there. A run whose start record was lost goes to the project `recovered`.
+
+        An artifact of a project that has a checksum gets its version here: the one that its project and name have for
+        that checksum, else the one that its record wishes for if that is free, else one more than the highest so far.
+        Numbers are never given out twice, also not by writers side by side.
         """
 
     @abstractmethod
@@ -165,6 +221,8 @@ class Store(ABC):
     @abstractmethod
     def put_experiment(self, experiment: Experiment) -> None:
         """Create the experiment of this project and name (and the project), or replace its fields likewise."""
+
+    # ---- files: whole or in pieces, by their SHA-256
 
     @abstractmethod
     def put_blob(self, source: BinaryIO) -> tuple[str, int]:
@@ -185,8 +243,54 @@ class Store(ABC):
             raise CorruptData(f"the file {path} is damaged: its content has SHA-256 {actual}, not {checksum}")
 
     @abstractmethod
+    def put_piece(self, content: bytes, checksum: str) -> None:
+        """Keep bytes whose SHA-256 in hexadecimal the caller has just taken. Twice is once."""
+
+    @abstractmethod
+    def put_recipe(self, checksum: str, recipe: bytes) -> None:
+        """Keep how the file of this SHA-256 is put together; see `tracklib.stores.pieces`. Its pieces are there."""
+
+    @abstractmethod
+    def claim_blob(self, checksum: str) -> bool:
+        """Tell whether a file or piece of this SHA-256 can be opened, and keep it for somebody about to name it.
+
+        What is there counts as written now: `StoredBlob.changed_at` says so, and so do its pieces.
+        """
+
+    @abstractmethod
+    def open_blob(self, checksum: str) -> BinaryIO:
+        """Open a kept file or piece for reading, one kept in pieces as if it were whole.
+
+        Raises:
+            NotFound: There is none of this checksum, or one of its pieces is missing.
+            CorruptData: While it is read: a piece is not what it was, which is named.
+        """
+
+    @abstractmethod
+    def blobs(self) -> Iterator[StoredBlob]:
+        """Yield all that is kept of files, in no order, whether anything names it or not."""
+
+    @abstractmethod
+    def pieces_of(self, checksums: Sequence[str]) -> set[str]:
+        """Return the SHA-256 of all pieces that files are made of; nothing for one that is not kept in pieces.
+
+        Raises:
+            CorruptData: It cannot be told of one, which is named.
+        """
+
+    @abstractmethod
+    def delete_blobs(self, blobs: Sequence[StoredBlob]) -> list[StoredBlob]:
+        """Delete what has not changed since it was listed; return what was deleted."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return the time by the clock that `StoredBlob.changed_at` is told by."""
+
+    @abstractmethod
     def delete_run(self, run: str) -> None:
-        """Delete a run with its points, records and artifacts. Blobs stay: other runs may have the same ones.
+        """Delete a run with its points, records and artifacts. Files stay: others may have the same ones.
+
+        The versions that its artifacts had are not given out again.
 
         Whoever calls sees to it that nobody writes to the run any more.
 
@@ -257,6 +361,26 @@ class Store(ABC):
         """List the artifacts of a run by time, with their files."""
 
     @abstractmethod
+    def find_artifacts(self, query: ArtifactQuery) -> list[Artifact]:
+        """List artifacts of all runs by time, with their files."""
+
+    @abstractmethod
+    def aliases(self, project: str, name: str | None = None) -> list[Alias]:
+        """List by time what was said of the aliases of a project's artifacts, when they were logged and later."""
+
+    @abstractmethod
+    def uses(self, *, run: str | None = None, project: str | None = None, name: str | None = None) -> list[ArtifactUse]:
+        """List by time which runs read which artifacts."""
+
+    @abstractmethod
+    def named_blobs(self) -> set[str]:
+        """Return the SHA-256 of every file that an artifact or a source of any run names, references included.
+
+        Raises:
+            CorruptData: Something could not be read that may name others; it is named.
+        """
+
+    @abstractmethod
     def events(self, run: str, kinds: Sequence[str] = ()) -> list[Event]:
         """List the kept records of a run by arrival, those of these kinds only if any are named."""
 
@@ -270,14 +394,6 @@ class Store(ABC):
 
         Raises:
             NotFound: There is no run of this id.
-        """
-
-    @abstractmethod
-    def open_blob(self, checksum: str) -> BinaryIO:
-        """Open kept bytes for reading.
-
-        Raises:
-            NotFound: There is no blob of this checksum.
         """
 
     @abstractmethod

@@ -12,7 +12,10 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
-from tracklib.errors import ConfigError, MissingDependency, NotFound, StoreError, TracklibError
+from tracklib.errors import ConfigError, NotFound, StoreError, TracklibError
+from tracklib.stores.exclusive import link_new, pipe_new
+from tracklib.stores.file_systems import S3, file_system_class, s3_session
+from tracklib.stores.looking import look_at, moment_of, touch
 from tracklib.stores.retrying import retried, translated
 
 if TYPE_CHECKING:
@@ -25,11 +28,12 @@ _ATOMIC: Final = frozenset(
 )
 """File systems on which an object appears whole or not at all. On others it is renamed into its place."""
 
-_S3: Final = frozenset({"s3", "s3a"})
 _MARKS: Final = ("ETag", "etag", "md5Hash", "content_md5")
-_TIMES: Final = ("mtime", "LastModified", "last_modified", "modified", "updated", "created")
 _TOGETHER: Final = 64
 """How many objects are fetched at once: more take memory and win no time."""
+_BLOCK: Final = 8 << 20
+"""How much of a large object is in memory at a time; when it is written, a few times as much."""
+_MOST_PARTS: Final = 10_000
 WRITE_SECONDS: Final = 60.0
 SLOWEST_BYTES_PER_SECOND: Final = 10_000.0
 """A write may take so long, and as much longer as its bytes take on so slow a line."""
@@ -42,10 +46,12 @@ class Listed(NamedTuple):
     Attributes:
         token: Changes whenever the object does.
         size: In bytes.
+        changed_at: When it was written, by the clock of the file system; None where that does not tell.
     """
 
     token: str
     size: int
+    changed_at: float | None = None
 
 
 class Bucket:
@@ -68,6 +74,7 @@ class Bucket:
         self._options = dict(options)
         self._lock = Lock()
         self._opened: tuple[int, Any, str] | None = None
+        self._refuses = True
 
     def __repr__(self) -> str:
         return f"Bucket({self.uri!r})"
@@ -94,18 +101,18 @@ class Bucket:
             return self._opened
 
     def _make(self) -> Any:
-        kind = _file_system(self.protocol)
+        kind = file_system_class(self.protocol)
         options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False, **self._options}
         if getattr(kind, "async_impl", False):
             from tracklib.stores.io_loop import io_loop
 
             options.setdefault("loop", io_loop())
-        if self.protocol in _S3:
+        if self.protocol in S3:
             options["config_kwargs"] = {**_S3_PATIENCE, **options.get("config_kwargs", {})}
         try:
             fs = kind(**options)
-            if self.protocol in _S3 and getattr(fs, "session", self) is None:
-                fs.session = _s3_session(fs.kwargs)
+            if self.protocol in S3 and getattr(fs, "session", self) is None:
+                fs.session = s3_session(fs.kwargs)
         except (TypeError, ValueError, KeyError) as error:
             names = ", ".join(sorted(self._options)) or "none"
             raise StoreError(
@@ -115,7 +122,7 @@ class Bucket:
         # What is worth another try is tried again by us, with a limit that we know.
         if hasattr(fs, "retries"):
             fs.retries = 1
-        if self.protocol in _S3:
+        if self.protocol in S3:
             from tracklib.stores.io_loop import end_session
 
             fs.close_session = end_session
@@ -203,6 +210,35 @@ class Bucket:
             raise
         return None
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object if there is none of this name; tell whether it was written.
+
+        Of any number who do so at once, on any machines, it is one. If it seemed to fail and was tried again, what is
+        there may be its own: compare. A file system that cannot write so looks first, and reads what it has written:
+        there two who come in the same moment may both seem to be the first.
+        """
+        return bool(self._call(key, lambda: self._create(key, data), writing=True))
+
+    def _create(self, key: str, data: bytes) -> bool:
+        path = self.path(key)
+        if self.protocol in _ATOMIC and self._refuses:
+            created = pipe_new(self.fs, path, data, **self._limit(len(data)))
+            if created is not None:
+                return created
+        if self.fs.exists(path):
+            return False
+        self._write(path, data)
+        return bool(self.fs.cat_file(path) == data)
+
+    def try_refusal(self, key: str) -> None:
+        """See by an object that is there whether a server refuses to create it again.
+
+        Some are like S3, but know no conditions and write over it: from then on `create` looks first.
+        """
+        if self.protocol in S3:
+            self._refuses = True
+            self._refuses = not self.create(key, self.get(key))
+
     def _limit(self, size: int) -> dict[str, float]:
         """Return what ends a write to a server that takes the connection and then says nothing, for which some wait."""
         if not getattr(self.fs, "async_impl", False):
@@ -215,8 +251,10 @@ class Bucket:
         if self.protocol not in _ATOMIC:
             self._call(key, lambda: self._write_file(target, path), writing=True)
         else:
-            limit = self._limit(path.stat().st_size)
-            self._call(key, lambda: self.fs.put_file(str(path), target, **limit), writing=True)
+            options: dict[str, Any] = self._limit(size := path.stat().st_size)
+            if self.protocol in S3:
+                options |= {"chunksize": max(_BLOCK, -(-size // _MOST_PARTS)), "max_concurrency": 4}
+            self._call(key, lambda: self.fs.put_file(str(path), target, **options), writing=True)
 
     def _write_file(self, target: str, path: Path) -> None:
         self.fs.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -232,8 +270,26 @@ class Bucket:
         """
         if self.protocol == "memory":  # There all readers of an object share one place in it.
             return io.BytesIO(self.get(key))
-        file: BinaryIO = self._call(key, lambda: self.fs.open(self.path(key), "rb"))
+        file: BinaryIO = self._call(key, lambda: self.fs.open(self.path(key), "rb", block_size=_BLOCK))
         return file
+
+    def look(self, keys: Sequence[str]) -> dict[str, Listed]:
+        """Return what the file system tells of objects, those that are there. They are looked at side by side."""
+        paths = [self.path(key) for key in keys]
+        found = self._call(keys[0], lambda: look_at(self.fs, paths, is_s3=self.protocol in S3))
+        return {key: _listed(details) for key, details in zip(keys, found, strict=True) if details is not None}
+
+    def touch(self, sizes: Mapping[str, int]) -> bool:
+        """Let objects be of now; tell whether the file system can do that without having their bytes again.
+
+        Args:
+            sizes: Their names, and how large they are.
+
+        Raises:
+            NotFound: One is not there any more.
+        """
+        by_path = {self.path(key): size for key, size in sizes.items()}
+        return bool(self._call(next(iter(sizes)), lambda: touch(self.fs, by_path, is_s3=self.protocol in S3)))
 
     def token(self, key: str) -> str | None:
         """Return what changes whenever the object does; None where there is none of this name."""
@@ -275,10 +331,27 @@ class Bucket:
         start = f"{folder}/{prefix}"
         named = ((path[strip:], details) for path, details in found.items())
         return {
-            key: Listed(_token(details), int(details.get("size") or 0))
+            key: _listed(details)
             for key, details in named
             if key.startswith(start) and details.get("type") != "directory" and not key.endswith(".part")
         }
+
+    def parts(self, folder: str) -> Iterator[dict[str, Listed]]:
+        """List the objects in folders below a folder likewise, but not all at once.
+
+        They are listed by the hexadecimal digit that their names begin with, or else folder by folder.
+        """
+        if self._lists_prefixes:
+            for digit in "0123456789abcdef":
+                yield self.list(folder, digit)
+            return
+        try:
+            found = self._call(folder, lambda: self.fs.ls(self.path(folder), detail=True))
+        except NotFound:
+            return
+        names = sorted(str(each["name"]).rstrip("/").rpartition("/")[2] for each in found)
+        for name in names:
+            yield self.list(f"{folder}/{name}")
 
     def _find(self, folder: str, prefix: str) -> dict[str, Any]:
         if self._lists_prefixes:
@@ -323,10 +396,18 @@ class LocalBucket(Bucket):
         return found
 
     def _write(self, path: str, data: bytes) -> Any:
-        with self._placed(path) as part, part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        with self._placed(path) as part:
+            _fill(part, data)
+
+    def _create(self, key: str, data: bytes) -> bool:
+        target = Path(self.path(key))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.{os.urandom(6).hex()}.part")
+        try:
+            _fill(part, data)
+            return link_new(part, target)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _write_file(self, target: str, path: Path) -> None:
         with self._placed(target) as part, part.open("xb") as file, path.open("rb") as source:
@@ -348,6 +429,13 @@ class LocalBucket(Bucket):
             raise
 
 
+def _fill(part: Path, data: bytes) -> None:
+    with part.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def open_bucket(uri: str, options: Mapping[str, Any]) -> Bucket:
     """Return the bucket that a URI means, without touching it yet.
 
@@ -361,41 +449,13 @@ def open_bucket(uri: str, options: Mapping[str, Any]) -> Bucket:
     return Bucket(uri, options)
 
 
-_loaders: list[Any] = []
-"""What has read the descriptions of S3: they are a megabyte of JSON, which sessions else read one by one."""
-
-
-def _s3_session(options: Mapping[str, Any]) -> Any:
-    """Return the session that s3fs would make itself."""
-    from aiobotocore.session import AioSession
-
-    session = AioSession(**options)
-    if not _loaders:
-        _loaders.append(session.get_component("data_loader"))
-    session.register_component("data_loader", _loaders[0])
-    return session
-
-
-def _file_system(protocol: str) -> Any:
-    try:
-        import fsspec
-    except ImportError:
-        raise MissingDependency(f"{protocol}:// needs fsspec: pip install 'tracklib-ml[s3]'") from None
-    try:
-        return fsspec.get_filesystem_class(protocol)
-    except ImportError as error:
-        extra = "s3" if protocol in _S3 else ""
-        install = f"pip install 'tracklib-ml[{extra}]'" if extra else str(error)
-        raise MissingDependency(f"{protocol}:// needs a package that is not installed: {install}") from None
-    except ValueError as error:
-        raise ConfigError(f"{protocol}:// is no file system that fsspec knows: {error}") from None
-
-
 def _token(details: Mapping[str, Any]) -> str:
     mark = next((details[name] for name in _MARKS if details.get(name)), None)
     if mark is not None:
         return str(mark)
-    at = next((details[name] for name in _TIMES if details.get(name) is not None), "")
-    # Some say in a listing as a number what they say of one object as a date.
-    moment = at.timestamp() if hasattr(at, "timestamp") else at
-    return f"{details.get('size')}-{details.get('ino', '')}-{moment}"
+    at = moment_of(details)
+    return f"{details.get('size')}-{details.get('ino', '')}-{'' if at is None else at}"
+
+
+def _listed(details: Mapping[str, Any]) -> Listed:
+    return Listed(_token(details), int(details.get("size") or 0), moment_of(details))

@@ -7,8 +7,6 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.model import (
-    Artifact,
-    ArtifactFile,
     Environment,
     Event,
     Experiment,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "find_runs",
-    "list_artifacts",
     "list_events",
     "list_experiments",
     "list_projects",
@@ -267,31 +264,7 @@ def _environment(data: dict[str, Any]) -> Environment:
     return Environment(**data)
 
 
-# ---- artifacts and events
-
-
-def list_artifacts(connection: sqlite3.Connection, run: int, run_id: str) -> list[Artifact]:
-    """List a run's artifacts by time."""
-    files: dict[str, list[ArtifactFile]] = {}
-    for row in _rows(
-        connection,
-        "SELECT artifact_file.* FROM artifact_file JOIN artifact ON artifact.id = artifact_id"
-        " WHERE run_key = ? ORDER BY path",
-        [run],
-    ):
-        files.setdefault(row.pop("artifact_id"), []).append(ArtifactFile(**row))
-    rows = _rows(connection, "SELECT * FROM artifact WHERE run_key = ? ORDER BY created_at, id", [run])
-    return [
-        Artifact(
-            **{
-                **only_known(Artifact, row),
-                "run": run_id,
-                "metadata": restore(json.loads(row["metadata"])),
-                "files": tuple(files.get(row["id"], ())),
-            }
-        )
-        for row in rows
-    ]
+# ---- events
 
 
 def list_events(connection: sqlite3.Connection, run: int, kinds: Sequence[str]) -> list[Event]:

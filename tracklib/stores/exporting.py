@@ -338,16 +338,19 @@ class _Export:
         return str(row[0]) if row else None
 
     def _artifacts(self) -> Iterator[Record]:
-        names = ("id", "name", "type", "version", "path", "size", "checksum", "metadata", "step")
+        names = (
+            *("id", "name", "type", "project", "version", "path", "size", "checksum", "metadata", "step"),
+            *("created_at", "aliases", "score"),
+        )
         rows = self._connection.execute(
-            f"SELECT {', '.join(names)}, created_at FROM artifact WHERE run_key = ? ORDER BY created_at, id",  # noqa: S608 - our own names
+            f"SELECT {', '.join(names)} FROM artifact WHERE run_key = ? ORDER BY created_at, id",  # noqa: S608 - our own names
             (self._run["key"],),
         ).fetchall()
-        for *values, created_at in rows:
+        for values in rows:
             data: dict[str, Any] = dict(zip(names, values, strict=True))
             files = self._connection.execute(
                 "SELECT path, size, checksum FROM artifact_file WHERE artifact_id = ? ORDER BY path", (data["id"],)
             )
-            data["metadata"] = json.loads(data["metadata"])
+            data |= {name: json.loads(data[name]) for name in ("metadata", "aliases")}
             data["files"] = [{"path": path, "size": size, "checksum": checksum} for path, size, checksum in files]
-            yield Record(RecordKind.ARTIFACT, created_at, data)
+            yield Record(RecordKind.ARTIFACT, data["created_at"], data)

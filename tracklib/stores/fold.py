@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracklib.model import ExperimentStatus, RecordKind, RunStatus, flatten_params, new_id
 from tracklib.records import is_mark
+from tracklib.stores.artifact_fold import is_deletion, put_alias, put_artifact, put_use
+from tracklib.stores.compact_json import dump
 from tracklib.values import restore
 
 if TYPE_CHECKING:
@@ -32,9 +34,11 @@ _KEPT: Final = frozenset(
         RecordKind.NAME,
         RecordKind.PLACE,
         RecordKind.ARCHIVE,
+        RecordKind.ALIAS,
+        RecordKind.USE,
     }
 )
-"""Kinds that are also kept as events: output, and the history of what can change."""
+"""Kinds that are also kept as events: output, the history of what can change, and what was said of artifacts."""
 
 
 class WriterRow(NamedTuple):
@@ -49,11 +53,6 @@ class WriterRow(NamedTuple):
     run: int
     key: int
     position: int
-
-
-def dump(value: Any) -> str:
-    """Return compact JSON; non-ASCII text stays readable."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class ProjectRow(NamedTuple):
@@ -157,7 +156,8 @@ def apply_record(connection: sqlite3.Connection, run: int, writer: tuple[int, st
     action = _ACTIONS.get(record.kind)
     if action is not None:
         action(connection, run, writer[0], record)
-    if action is None or record.kind in _KEPT:
+    # A copy that is gone on with hears of deletions by their events: of what is there it is told anew.
+    if action is None or record.kind in _KEPT or is_deletion(record):
         connection.execute(
             "INSERT INTO event (run_key, writer, kind, time, data) VALUES (?, ?, ?, ?, ?)",
             (run, writer[1], record.kind, record.time, dump(record.data)),
@@ -357,33 +357,6 @@ def _dropped(connection: sqlite3.Connection, run: int, writer: int, record: Reco
     connection.execute("UPDATE run SET dropped = ? WHERE key = ?", (dump(total), run))
 
 
-def _artifact(connection: sqlite3.Connection, run: int, _writer: int, record: Record) -> None:
-    data = record.data
-    connection.execute(
-        "INSERT OR REPLACE INTO artifact (id, run_key, name, type, version, path, size, checksum, metadata, step,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            data["id"],
-            run,
-            data["name"],
-            data["type"],
-            data.get("version", 0),
-            data.get("path", ""),
-            data.get("size", 0),
-            data.get("checksum", ""),
-            dump(data.get("metadata", {})),
-            data.get("step"),
-            record.time,
-        ),
-    )
-    # It may have been told before its files were looked at.
-    connection.execute("DELETE FROM artifact_file WHERE artifact_id = ?", (data["id"],))
-    connection.executemany(
-        "INSERT OR REPLACE INTO artifact_file (artifact_id, path, size, checksum) VALUES (?, ?, ?, ?)",
-        ((data["id"], file["path"], file["size"], file["checksum"]) for file in data.get("files", ())),
-    )
-
-
 def _nothing(_connection: sqlite3.Connection, _run: int, _writer: int, _record: Record) -> None:
     """Console lines, messages and heartbeats change no table but their own."""
 
@@ -423,7 +396,9 @@ _ACTIONS: Final[dict[str, Callable[[sqlite3.Connection, int, int, Record], None]
     RecordKind.SOURCE: _source,
     RecordKind.ENVIRONMENT: _environment,
     RecordKind.RESOURCES: _resources,
-    RecordKind.ARTIFACT: _artifact,
+    RecordKind.ARTIFACT: put_artifact,
+    RecordKind.ALIAS: put_alias,
+    RecordKind.USE: put_use,
     RecordKind.CONSOLE: _nothing,
     RecordKind.MESSAGE: _nothing,
     RecordKind.DROPPED: _dropped,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
@@ -9,6 +11,7 @@ from urllib.parse import quote, unquote
 from tracklib.records import is_id, new_id
 
 __all__ = [
+    "BLOBS",
     "CHANGES",
     "ENTITIES",
     "FORMAT",
@@ -18,12 +21,17 @@ __all__ = [
     "Marker",
     "ObjectName",
     "blob_key",
+    "content_key",
     "entity_key",
     "first_id",
     "has_id",
     "marker_key",
     "new_marker",
+    "number_key",
+    "number_of",
+    "numbers_folder",
     "object_name",
+    "recipe_key",
     "records_key",
     "run_folder",
     "segment_key",
@@ -38,10 +46,12 @@ VERSION: Final = 1
 FORMAT: Final = "tracklib.json"
 """The object that says which version the store has."""
 
+BLOBS: Final = "blobs"
 RUNS: Final = "runs"
 CHANGES: Final = "changes"
 ENTITIES: Final = "entities"
 SNAPSHOTS: Final = "snapshots"
+VERSIONS: Final = "versions"
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TIME_LENGTH: Final = 10
@@ -49,6 +59,7 @@ _MOST_PREFIXES: Final = 4
 _OBJECT: Final = re.compile(
     r"(?P<kind>records|metrics)/(?P<writer>[^/]+)-(?P<first>\d+)(?:_(?P<last>\d+))?\.(?:jsonl|parquet)"
 )
+_NUMBER: Final = re.compile(r"(\d{1,18})\.json")
 
 
 class ObjectName(NamedTuple):
@@ -161,7 +172,49 @@ def has_id(key: str) -> bool:
 
 def blob_key(checksum: str) -> str:
     """Return the name of a blob."""
-    return f"blobs/{checksum[:2]}/{checksum}"
+    return f"{BLOBS}/{checksum[:2]}/{checksum}"
+
+
+def recipe_key(checksum: str) -> str:
+    """Return the name of the recipe of a file in pieces."""
+    return f"{blob_key(checksum)}.recipe"
+
+
+def numbers_folder(project: str, name: str) -> str:
+    """Return the folder of the versions that were given to what has a name in a project."""
+    return f"{_versions_folder(project, name)}/numbers"
+
+
+def number_key(project: str, name: str, version: int) -> str:
+    """Return the name of the object that says whose a version is.
+
+    Example:
+        >>> number_key("digits", "classifier", 3)[:18], number_key("digits", "classifier", 3)[-14:]
+        ('versions/5d12f505e', 'numbers/3.json')
+    """
+    return f"{numbers_folder(project, name)}/{version}.json"
+
+
+def number_of(key: str) -> int | None:
+    """Return the version that such an object is about; None for one that is none of ours.
+
+    Example:
+        >>> number_of("versions/ab/numbers/12.json"), number_of("versions/ab/numbers/x.json")
+        (12, None)
+    """
+    match = _NUMBER.fullmatch(key.rpartition("/")[2])
+    return int(match[1]) if match else None
+
+
+def content_key(project: str, name: str, checksum: str) -> str:
+    """Return the name of the object by which the version of an artifact with this checksum is found."""
+    return f"{_versions_folder(project, name)}/contents/{checksum}.json"
+
+
+def _versions_folder(project: str, name: str) -> str:
+    """Return a folder by a hash, since names are any text."""
+    text = json.dumps([project, name], separators=(",", ":"))
+    return f"{VERSIONS}/{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def time_prefixes(begin: float, end: float) -> list[str]:

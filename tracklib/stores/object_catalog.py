@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = [
+    "LACKING",
     "Catalog",
     "CatalogDamaged",
     "Part",
     "clear",
+    "damaged_part",
     "forget_run",
     "is_seen",
     "known_parts",
@@ -41,14 +43,17 @@ CREATE TABLE IF NOT EXISTS object_run (id TEXT PRIMARY KEY, live INTEGER NOT NUL
   whole INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS object_run_live ON object_run (live, written);
 CREATE TABLE IF NOT EXISTS object_part (run_id TEXT NOT NULL, key TEXT NOT NULL, token TEXT NOT NULL,
-  lines INTEGER NOT NULL, digest INTEGER NOT NULL, PRIMARY KEY (run_id, key)) WITHOUT ROWID;
+  lines INTEGER NOT NULL, digest INTEGER NOT NULL, problem TEXT NOT NULL, PRIMARY KEY (run_id, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS object_writer (run_id TEXT NOT NULL, writer TEXT NOT NULL, sums TEXT NOT NULL,
   PRIMARY KEY (run_id, writer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS object_marker (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS object_note (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 """
 
-LAYOUT: Final = 1
+LACKING: Final = "lacking"
+"""The note that says whether what is known of runs comes from a snapshot without all that is told of artifacts."""
+
+LAYOUT: Final = 2
 """Of the tables above. A catalog of another one is not looked at: it can be made again at any time."""
 
 
@@ -59,11 +64,13 @@ class Part(NamedTuple):
         token: Of the object as it was read.
         lines: How many of its records are in the tables.
         digest: CRC-32 of these.
+        problem: What of it could not be read, in words.
     """
 
     token: str
     lines: int
     digest: int
+    problem: str
 
 
 class CatalogDamaged(StoreUnavailable):
@@ -182,13 +189,19 @@ def known_parts(connection: sqlite3.Connection, runs: Iterable[str]) -> dict[str
     """Return by run what is known of its objects of records; nothing of a run whose details are not in the tables."""
     found: dict[str, dict[str, Part]] = {}
     rows = connection.execute(
-        "SELECT run_id, key, token, lines, digest FROM object_part JOIN object_run ON id = run_id"
+        "SELECT run_id, key, token, lines, digest, problem FROM object_part JOIN object_run ON id = run_id"
         " WHERE whole AND run_id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(runs)),),
     )
     for run, key, *part in rows:
         found.setdefault(run, {})[key] = Part(*part)
     return found
+
+
+def damaged_part(connection: sqlite3.Connection) -> tuple[str, str] | None:
+    """Return the name of an object of records that could not be read whole, and what is wrong with it."""
+    row = connection.execute("SELECT key, problem FROM object_part WHERE problem != '' ORDER BY key LIMIT 1").fetchone()
+    return (str(row[0]), str(row[1])) if row else None
 
 
 def live_runs(connection: sqlite3.Connection, since: float) -> list[str]:

@@ -124,7 +124,7 @@ def _note(connection: sqlite3.Connection, news: RunNews) -> None:
             (news.run, writer.writer, dump(writer.state.sums)),
         )
     connection.executemany(
-        "INSERT OR REPLACE INTO object_part (run_id, key, token, lines, digest) VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO object_part (run_id, key, token, lines, digest, problem) VALUES (?, ?, ?, ?, ?, ?)",
         ((news.run, key, *part) for key, part in news.parts.items()),
     )
     written = max((writer.state.written for writer in news.writers), default=0.0)

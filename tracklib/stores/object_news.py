@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tracklib.errors import CorruptData, NotFound
 from tracklib.stores.entities import parse_entity
-from tracklib.stores.layout import object_name, tombstone_key
+from tracklib.stores.layout import object_name, records_key, tombstone_key
 from tracklib.stores.object_catalog import Part
 from tracklib.stores.object_fold import RunNews, WriterNews, digest_of
 from tracklib.stores.object_log import estimated_state, parse_records
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Listings = dict[str, dict[str, Listed]]
 
-__all__ = ["ObjectNews", "records_keys", "segments_of"]
+__all__ = ["ObjectNews", "missing_records", "records_keys", "segments_of"]
 
 _log = logging.getLogger("tracklib")
 
@@ -54,10 +54,7 @@ class ObjectNews:
             before = {} if run in again else known.get(run, {})
             writers = self._writers(keys, before, texts, listings[run])
             read = [key for key in keys if key in texts]
-            parts = {
-                key: Part(listings[run][key].token, len(texts[key].records), digest_of(texts[key].records))
-                for key in read
-            }
+            parts = {key: _part(texts[key], listings[run][key].token) for key in read}
             result.append(RunNews(run, anew=not before, writers=writers, parts=parts))
         return result
 
@@ -128,6 +125,10 @@ class ObjectNews:
         return texts
 
 
+def _part(text: RecordsText, token: str) -> Part:
+    return Part(token, len(text.records), digest_of(text.records), "; ".join(text.problems))
+
+
 def _bytes(data: bytes | TracklibError) -> bytes:
     if isinstance(data, bytes):
         return data
@@ -142,14 +143,44 @@ def records_keys(run: str, objects: dict[str, Listed]) -> list[str]:
     return [key for _, key in sorted((name, key) for name, key in named if name is not None and name.kind == "records")]
 
 
+def missing_records(keys: Iterable[str]) -> str | None:
+    """Return the name of an object of records that must be there, since the writer wrote later ones; None if all are.
+
+    Example:
+        >>> missing_records([f"runs/r/records/0-{number}.jsonl" for number in (0, 2)])
+        'runs/r/records/0-1.jsonl'
+    """
+    following: dict[str, int] = {}
+    for key in keys:
+        name = object_name(key)
+        assert name is not None  # They come from `records_keys`.
+        if name.first != following.get(name.writer, 0):
+            return records_key(key.split("/")[1], name.writer, following.get(name.writer, 0))
+        following[name.writer] = name.first + 1
+    return None
+
+
 def _goes_on(keys: list[str], known: dict[str, Part], texts: dict[str, RecordsText]) -> bool:
-    """Tell whether what was read begins with what is in the tables."""
+    """Tell whether what was read begins with what is in the tables: what was repaired stands before that."""
     return (
         bool(known)
         and known.keys() <= set(keys)
+        and not _has_come_back(keys, known)
         and all(
-            digest_of(texts[key].records[: part.lines]) == part.digest for key, part in known.items() if key in texts
+            not part.problem and digest_of(texts[key].records[: part.lines]) == part.digest
+            for key, part in known.items()
+            if key in texts
         )
+    )
+
+
+def _has_come_back(keys: list[str], known: dict[str, Part]) -> bool:
+    """Tell whether a writer has an object that was not there when later ones were read."""
+    names = [object_name(key) for key in keys]
+    pairs = zip(keys, keys[1:], names, names[1:], strict=False)
+    return any(
+        key not in known and later in known and name and other and name.writer == other.writer
+        for key, later, name, other in pairs
     )
 
 

@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.errors import CorruptData, NotFound, StoreUnavailable
+from tracklib.stores import artifact_catalog, points
 from tracklib.stores import catalog as tables
-from tracklib.stores import points
+from tracklib.stores.base import ArtifactQuery
 from tracklib.stores.layout import object_name, run_folder, tombstone_key
-from tracklib.stores.object_catalog import Catalog
+from tracklib.stores.object_catalog import Catalog, damaged_part
 from tracklib.stores.object_export import WriterObjects, export_batches
-from tracklib.stores.object_news import segments_of
+from tracklib.stores.object_news import missing_records, records_keys, segments_of
 from tracklib.stores.object_refresh import Refresher
 from tracklib.stores.segments import decode_rows, read_points
 
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tracklib.model import Artifact, Batch, Event, Experiment, Project, RunInfo, SeriesPoints, Summary
+    from tracklib.model import (
+        Alias,
+        Artifact,
+        ArtifactUse,
+        Batch,
+        Event,
+        Experiment,
+        Project,
+        RunInfo,
+        SeriesPoints,
+        Summary,
+    )
     from tracklib.stores.base import RunQuery
     from tracklib.stores.bucket import Bucket, Listed
     from tracklib.stores.segments import Rows
@@ -104,6 +116,44 @@ class ObjectReader:
         with self.catalog.reading() as connection:
             return points.read_summaries(connection, {_key(connection, run): run for run in runs})
 
+    def find_artifacts(self, query: ArtifactQuery) -> list[Artifact]:
+        """List artifacts of all runs."""
+        self.refresher.refresh_artifacts()
+        with self.catalog.reading() as connection:
+            return artifact_catalog.find_artifacts(connection, query)
+
+    def aliases(self, project: str, name: str | None) -> list[Alias]:
+        """List what was said of aliases."""
+        self.refresher.refresh_artifacts()
+        with self.catalog.reading() as connection:
+            return artifact_catalog.list_aliases(connection, project, name)
+
+    def uses(self, *, run: str | None, project: str | None, name: str | None) -> list[ArtifactUse]:
+        """List which runs read which artifacts."""
+        self.refresher.refresh_artifacts()
+        with self.catalog.reading() as connection:
+            return artifact_catalog.list_uses(connection, run=run, project=project, name=name)
+
+    def named_blobs(self) -> set[str]:
+        """Return the checksum of every file that is named anywhere, by what is in the bucket now.
+
+        Raises:
+            CorruptData: Records of some run are damaged or missing.
+        """
+        for run, objects in self.refresher.refresh_everything().items():
+            missing = missing_records(records_keys(run, objects))
+            if missing is not None:
+                raise CorruptData(f"{self._bucket.name(missing)} is missing: what the run {run} names is not known")
+        with self.catalog.reading() as connection:
+            damaged = damaged_part(connection)
+            if damaged is not None:
+                key, problem = damaged
+                raise CorruptData(
+                    f"{self._bucket.name(key)} is damaged: {problem}; what it names is not known until it is repaired "
+                    "or its run is deleted"
+                )
+            return artifact_catalog.named_blobs(connection)
+
     # ---- of one run
 
     def run(self, run: str) -> RunInfo:
@@ -114,7 +164,8 @@ class ObjectReader:
     def artifacts(self, run: str) -> list[Artifact]:
         """List the artifacts of a run."""
         with self._look(run) as (connection, _):
-            return tables.list_artifacts(connection, _key(connection, run), run)
+            _key(connection, run)
+            return artifact_catalog.find_artifacts(connection, ArtifactQuery(run=run))
 
     def events(self, run: str, kinds: Sequence[str]) -> list[Event]:
         """List the kept records of a run."""

@@ -22,6 +22,7 @@ from tracklib.stores.layout import (
     time_prefixes,
 )
 from tracklib.stores.object_catalog import (
+    LACKING,
     CatalogDamaged,
     Part,
     clear,
@@ -124,11 +125,43 @@ class Refresher:
     def _refresh(self) -> None:
         store = read_format(self._bucket).store
         with self._catalog.reading() as connection:
-            fits = read_note(connection, "store") == store
-            current = fits and (read_note(connection, "refreshed_at") or 0.0) > time.time() - STALE_SECONDS
+            current = _is_current(connection, store)
         if not current:
             self._begin_anew(store)
         self._follow()
+
+    def refresh_artifacts(self) -> None:
+        """See what has changed anywhere, also of artifacts that a snapshot of an older version says too little of.
+
+        Raises:
+            NotFound: There is no store yet.
+        """
+        self.refresh()
+        with self._catalog.reading() as connection:
+            lacking = read_note(connection, LACKING)
+        if lacking:
+            self.refresh_everything()
+
+    def refresh_everything(self) -> dict[str, dict[str, Listed]]:
+        """Compare all objects of records to what was read of them, whatever markers and snapshots say.
+
+        That costs a listing of all runs, and the first time the reading of those that came from a snapshot.
+
+        Returns:
+            The objects of each run.
+
+        Raises:
+            NotFound: There is no store yet.
+        """
+        self.refresh()
+        listings = _by_run(self._bucket.list(RUNS))
+        runs = list(listings)
+        for start in range(0, len(runs), _MANY_RUNS):
+            # Some at a time, so that not all records are in memory at once.
+            self._apply({run: listings[run] for run in runs[start : start + _MANY_RUNS]})
+        with self._catalog.writing() as connection:
+            write_note(connection, LACKING, False)
+        return listings
 
     def knows(self, run: str) -> bool:
         """Tell whether the catalog has a run."""
@@ -163,6 +196,8 @@ class Refresher:
             try:
                 data = self._bucket.get(key)
                 with self._catalog.writing() as connection:
+                    if _is_current(connection, store):  # Another process was quicker, and may know more by now.
+                        return
                     clear(connection)
                     load_snapshot(connection, data)
                     write_note(connection, "store", store)
@@ -180,6 +215,8 @@ class Refresher:
         entities = self.news.of_entities(filter(has_id, self._bucket.list(ENTITIES)))
         runs = self.news.of_runs(keys, listings, {})
         with self._catalog.writing() as connection:
+            if _is_current(connection, store):  # As above.
+                return
             clear(connection)
             apply_news(connection, runs, entities)
             _note(connection, markers)
@@ -248,6 +285,12 @@ class Refresher:
             listings = {run: listings[run] for run in changed if run not in done}
             markers = ()
         return False
+
+
+def _is_current(connection: sqlite3.Connection, store: str) -> bool:
+    """Tell whether the catalog is of this store, and was brought up to date not long ago."""
+    refreshed_at = read_note(connection, "refreshed_at") or 0.0
+    return bool(read_note(connection, "store") == store and refreshed_at > time.time() - STALE_SECONDS)
 
 
 def _have_moved(news: Sequence[RunNews]) -> bool:

@@ -10,7 +10,9 @@ from urllib.parse import quote
 from tracklib.errors import CorruptData, NotFound
 from tracklib.records import RecordKind, RunStatus
 from tracklib.stores.base import is_next
+from tracklib.stores.claims import versioned
 from tracklib.stores.layout import marker_key, new_marker, object_name, records_key, run_folder, segment_key
+from tracklib.stores.object_claims import Claimer
 from tracklib.stores.object_log import WriterLog, log_of, parse_records, shipping_time
 from tracklib.stores.segments import Rows, decode_rows, encode_rows
 
@@ -31,11 +33,13 @@ class Appender:
     """Appends batches to the objects of their writers.
 
     Points are written first, under the journal position at which their batch began. They count once the object of
-    records says that the writer is behind that position: the one write of it takes the batch in whole.
+    records says that the writer is behind that position: the one write of it takes the batch in whole. Versions of
+    artifacts are claimed before that, so that records tell them and readers need no claims; a second time is harmless.
     """
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
+        self._claimer = Claimer(bucket)
         self._logs: dict[tuple[str, str], WriterLog] = {}
         self._owed: dict[tuple[str, str], None] = {}
         self._lock = RLock()
@@ -51,6 +55,7 @@ class Appender:
         with self._lock:
             log = self._log(*key)
             if is_next(batch, log.state.position):
+                batch = versioned(batch, self._claimer.claim)
                 # Whatever happens now, what is there afterwards is looked up again.
                 self._logs.pop(key, None)
                 before = log.state

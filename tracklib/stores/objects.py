@@ -5,34 +5,45 @@ There is no server and no lock: each writer writes under names of its own. `docs
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tracklib.errors import ConfigError, CorruptData, NotFound, StoreError, StoreUnavailable
+from tracklib.errors import ConfigError, NotFound, StoreError, StoreUnavailable
 from tracklib.records import new_id
 from tracklib.settings import defaults, load_settings
 from tracklib.stores.arrow import require_arrow
 from tracklib.stores.base import Compacted, RunQuery, Store
 from tracklib.stores.bucket import Bucket, open_bucket
 from tracklib.stores.entities import Place
-from tracklib.stores.layout import FORMAT, VERSION, blob_key, entity_key, marker_key, new_marker
+from tracklib.stores.layout import BLOBS, FORMAT, VERSION, entity_key, marker_key, new_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import BinaryIO
 
-    from tracklib.model import Artifact, Batch, Event, Experiment, Project, RunInfo, SeriesPoints, Summary
+    from tracklib.model import (
+        Alias,
+        Artifact,
+        ArtifactUse,
+        Batch,
+        Event,
+        Experiment,
+        Project,
+        RunInfo,
+        SeriesPoints,
+        Summary,
+    )
+    from tracklib.stores.base import ArtifactQuery, StoredBlob
+    from tracklib.stores.blobs import BlobFolder
+    from tracklib.stores.bucket_blobs import BucketBlobs
     from tracklib.stores.object_reading import ObjectReader
     from tracklib.stores.object_writing import Appender
 
 __all__ = ["ObjectStore"]
-
-_PIECE: Final = 1 << 20
 
 _given: dict[str, dict[str, Any]] = {}
 """The options that a root was last opened with in this process: whoever opens it again means the same ones."""
@@ -70,6 +81,7 @@ class ObjectStore(Store):
         self.bucket: Bucket = open_bucket(bucket.uri, chosen)
         self._options = chosen
         self._ready = False
+        self._preparing = Lock()
         super().__init__(bucket.uri)
 
     @property
@@ -94,15 +106,16 @@ class ObjectStore(Store):
         """Make sure that the store has our format; `again` writes that down anew, which tells whether one may write."""
         from tracklib.stores.object_format import Format, read_format
 
-        if self._ready and not again:
-            return
-        try:
-            found, there = read_format(self.bucket), True
-        except NotFound:
-            found, there = Format(VERSION, new_id()), False
-        if again or not there:
-            self.bucket.put(FORMAT, found.text())
-        self._ready = True
+        with self._preparing:
+            if self._ready and not again:
+                return
+            try:
+                found, there = read_format(self.bucket), True
+            except NotFound:
+                found, there = Format(VERSION, new_id()), False
+            if again or not there:
+                self.bucket.put(FORMAT, found.text())
+            self._ready = True
 
     @cached_property
     def _appender(self) -> Appender:
@@ -148,34 +161,49 @@ class ObjectStore(Store):
 
     # ---- blobs
 
+    @cached_property
+    def _blobs(self) -> BlobFolder | BucketBlobs:
+        from tracklib.stores.blobs import BlobFolder
+        from tracklib.stores.bucket import LocalBucket
+        from tracklib.stores.bucket_blobs import BucketBlobs
+
+        if isinstance(self.bucket, LocalBucket):
+            return BlobFolder(self.bucket.folder / BLOBS)
+        return BucketBlobs(self.bucket)
+
     def put_blob(self, source: BinaryIO) -> tuple[str, int]:  # noqa: D102
-        digest, size = hashlib.sha256(), 0
-        with tempfile.TemporaryDirectory(prefix="tracklib-blob-") as folder:
-            path = Path(folder) / "content"
-            with path.open("wb") as copy:
-                while piece := source.read(_PIECE):
-                    digest.update(piece)
-                    size += copy.write(piece)
-            self._keep(path, digest.hexdigest())
-        return digest.hexdigest(), size
+        self._prepare()
+        return self._blobs.put(source)
 
     def keep_file(self, path: Path, checksum: str) -> None:  # noqa: D102
-        with path.open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
-        if actual != checksum:
-            raise CorruptData(f"the file {path} is damaged: its content has SHA-256 {actual}, not {checksum}")
-        self._keep(path, checksum)
-
-    def _keep(self, path: Path, checksum: str) -> None:
         self._prepare()
-        key = blob_key(checksum)
-        if self.bucket.token(key) is None:
-            self.bucket.put_file(key, path)
+        self._blobs.take(path, checksum)
+
+    def put_piece(self, content: bytes, checksum: str) -> None:  # noqa: D102
+        self._prepare()
+        self._blobs.put_piece(content, checksum)
+
+    def put_recipe(self, checksum: str, recipe: bytes) -> None:  # noqa: D102
+        self._prepare()
+        self._blobs.put_recipe(checksum, recipe)
+
+    def claim_blob(self, checksum: str) -> bool:  # noqa: D102
+        return self._blobs.claim(checksum)
 
     def open_blob(self, checksum: str) -> BinaryIO:  # noqa: D102
-        if len(checksum) != 64 or set(checksum) - set("0123456789abcdef"):
-            raise NotFound(f"{checksum!r} is no SHA-256: it takes 64 hexadecimal digits")
-        return self.bucket.open(blob_key(checksum))
+        return self._blobs.open(checksum)
+
+    def blobs(self) -> Iterator[StoredBlob]:  # noqa: D102
+        return self._blobs.listed()
+
+    def pieces_of(self, checksums: Sequence[str]) -> set[str]:  # noqa: D102
+        return self._blobs.pieces_of(checksums)
+
+    def delete_blobs(self, blobs: Sequence[StoredBlob]) -> list[StoredBlob]:  # noqa: D102
+        return self._blobs.delete(blobs)
+
+    def now(self) -> float:  # noqa: D102
+        return self._blobs.now()
 
     # ---- reading
 
@@ -210,6 +238,20 @@ class ObjectStore(Store):
 
     def artifacts(self, run: str) -> list[Artifact]:  # noqa: D102
         return self._reader.artifacts(run)
+
+    def find_artifacts(self, query: ArtifactQuery) -> list[Artifact]:  # noqa: D102
+        return self._reader.find_artifacts(query)
+
+    def aliases(self, project: str, name: str | None = None) -> list[Alias]:  # noqa: D102
+        return self._reader.aliases(project, name)
+
+    def uses(  # noqa: D102
+        self, *, run: str | None = None, project: str | None = None, name: str | None = None
+    ) -> list[ArtifactUse]:
+        return self._reader.uses(run=run, project=project, name=name)
+
+    def named_blobs(self) -> set[str]:  # noqa: D102
+        return self._reader.named_blobs()
 
     def events(self, run: str, kinds: Sequence[str] = ()) -> list[Event]:  # noqa: D102
         return self._reader.events(run, kinds)

@@ -9,7 +9,7 @@ where that is installed, which takes half a second and 100 MB that a training pr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import sqlite3
@@ -251,7 +251,40 @@ def m002_writer_seconds(db: Database) -> None:
     )
 
 
-MIGRATIONS: Final[tuple[Callable[[Database], None], ...]] = (m001_initial, m002_writer_seconds)
+def m003_artifact_versions(db: Database) -> None:
+    """Count versions of artifacts by project, and keep aliases and uses. Older artifacts stay as their runs count."""
+    artifact = db.table("artifact")
+    artifact.add_column("project", str, not_null_default="")
+    artifact.add_column("aliases", str, not_null_default="[]")
+    artifact.add_column("score", float)
+    artifact.create_index(["project", "name", "version"])
+    artifact.create_index(["checksum"])
+    # Which numbers were given out: the artifacts that got them may be no more.
+    db.table("artifact_version").create(
+        {"project": str, "name": str, "version": int, "checksum": str, "claimed_at": float},
+        pk=("project", "name", "version"),
+    )
+    db.table("artifact_version").create_index(["project", "name", "checksum"], unique=True)
+    shared = {"project": str, "name": str, "version": int, "checksum": str}
+    tables: dict[str, dict[str, Any]] = {
+        "artifact_alias": {"alias": str, "score": float},
+        "artifact_use": {"artifact": str},
+    }
+    for name, own in tables.items():
+        db.table(name).create(
+            {"id": int, "run_key": int, **shared, **own, "time": float},
+            pk="id",
+            foreign_keys=[("run_key", "run", "key")],
+        )
+        db.table(name).create_index(["run_key"])
+        db.table(name).create_index(["project", "name"])
+
+
+MIGRATIONS: Final[tuple[Callable[[Database], None], ...]] = (
+    m001_initial,
+    m002_writer_seconds,
+    m003_artifact_versions,
+)
 VERSION: Final = len(MIGRATIONS)
 
 SCHEMA_FILE: Final = Path(__file__).with_name("schema.sql")

@@ -152,7 +152,7 @@ CREATE TABLE "artifact" (
    "metadata" TEXT,
    "step" INTEGER,
    "created_at" REAL
-);
+, "project" TEXT NOT NULL DEFAULT '', "aliases" TEXT NOT NULL DEFAULT '[]', "score" REAL);
 
 CREATE INDEX "idx_artifact_run_key"
     ON "artifact" ("run_key");
@@ -232,6 +232,61 @@ CREATE TABLE "chunk" (
 CREATE INDEX "idx_chunk_series_id_axis_id"
     ON "chunk" ("series_id", "axis_id");
 
+CREATE INDEX "idx_artifact_project_name_version"
+    ON "artifact" ("project", "name", "version");
+
+CREATE INDEX "idx_artifact_checksum"
+    ON "artifact" ("checksum");
+
+CREATE TABLE "artifact_version" (
+   "project" TEXT,
+   "name" TEXT,
+   "version" INTEGER,
+   "checksum" TEXT,
+   "claimed_at" REAL,
+   PRIMARY KEY ("project", "name", "version")
+);
+
+CREATE UNIQUE INDEX "idx_artifact_version_project_name_checksum"
+    ON "artifact_version" ("project", "name", "checksum");
+
+CREATE TABLE "artifact_alias" (
+   "id" INTEGER PRIMARY KEY,
+   "run_key" INTEGER REFERENCES "run"("key"),
+   "project" TEXT,
+   "name" TEXT,
+   "version" INTEGER,
+   "checksum" TEXT,
+   "alias" TEXT,
+   "score" REAL,
+   "time" REAL
+);
+
+CREATE INDEX "idx_artifact_alias_run_key"
+    ON "artifact_alias" ("run_key");
+
+CREATE INDEX "idx_artifact_alias_project_name"
+    ON "artifact_alias" ("project", "name");
+
+CREATE TABLE "artifact_use" (
+   "id" INTEGER PRIMARY KEY,
+   "run_key" INTEGER REFERENCES "run"("key"),
+   "project" TEXT,
+   "name" TEXT,
+   "version" INTEGER,
+   "checksum" TEXT,
+   "artifact" TEXT,
+   "time" REAL
+);
+
+CREATE INDEX "idx_artifact_use_run_key"
+    ON "artifact_use" ("run_key");
+
+CREATE INDEX "idx_artifact_use_project_name"
+    ON "artifact_use" ("project", "name");
+
 INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm001_initial', datetime('now'));
 
-INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm002_writer_seconds', datetime('now'))
+INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm002_writer_seconds', datetime('now'));
+
+INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm003_artifact_versions', datetime('now'))

@@ -11,7 +11,7 @@ from tracklib.errors import CorruptData
 from tracklib.records import RunStatus
 from tracklib.stores.arrow import parquet
 from tracklib.stores.layout import VERSION
-from tracklib.stores.object_catalog import read_note, write_note
+from tracklib.stores.object_catalog import LACKING, read_note, write_note
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,8 +46,20 @@ _WRITER: Final = (
     *("writer", "rank", "host", "pid", "spool", "position", "status", "started_at", "heartbeat_at", "is_primary"),
     *("dropped", "seconds"),
 )
-_ARTIFACT: Final = ("id", "name", "type", "version", "path", "size", "checksum", "metadata", "step", "created_at")
+_ARTIFACT: Final = (
+    *("id", "name", "type", "version", "path", "size", "checksum", "metadata", "step", "created_at"),
+    *("project", "aliases", "score"),
+)
+_OLDER: Final = {"project": "", "aliases": "[]", "score": None}
+"""What snapshots of older versions do not say of an artifact."""
+
 _FILE: Final = ("path", "size", "checksum")
+
+_SAID: Final = {
+    "aliases": ("artifact_alias", ("project", "name", "version", "checksum", "alias", "score", "time")),
+    "uses": ("artifact_use", ("project", "name", "version", "checksum", "artifact", "time")),
+}
+"""By column, the table and its columns of what was said of artifacts; snapshots of older versions do not have them."""
 
 _NOTES: Final = b"tracklib"
 
@@ -69,8 +81,10 @@ def dump_snapshot(connection: sqlite3.Connection) -> bytes:
     )
     columns["tags"] = _map(pa, keys, _tags(connection), pa.string())
     columns["metrics"] = _map(pa, keys, _metrics(connection), _sums_type(pa))
-    columns["writers"] = pa.array(_details(keys, _writers(connection)), pa.string())
+    columns["writers"] = pa.array(_details(keys, _rows(connection, "writer", _WRITER)), pa.string())
     columns["artifacts"] = pa.array(_details(keys, _artifacts(connection)), pa.string())
+    for column, (said, names) in _SAID.items():
+        columns[column] = pa.array(_details(keys, _rows(connection, said, names)), pa.string())
     columns["written"] = pa.array(_written(connection), pa.float64())
     table = pa.table(columns).replace_schema_metadata({_NOTES: _notes(connection)})
     target = io.BytesIO()
@@ -147,9 +161,9 @@ def _details(keys: list[int], rows: Iterable[tuple[int, dict[str, Any]]]) -> lis
     return [json.dumps(found.get(key, []), ensure_ascii=False) for key in keys]
 
 
-def _writers(connection: sqlite3.Connection) -> Iterable[tuple[int, dict[str, Any]]]:
-    for run, *row in connection.execute(f"SELECT run_key, {', '.join(_WRITER)} FROM writer ORDER BY key"):  # noqa: S608 - our own names
-        yield run, dict(zip(_WRITER, row, strict=True))
+def _rows(connection: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> Iterable[tuple[int, dict[str, Any]]]:
+    for run, *row in connection.execute(f"SELECT run_key, {', '.join(columns)} FROM {table} ORDER BY rowid"):  # noqa: S608 - our own names
+        yield run, dict(zip(columns, row, strict=True))
 
 
 def _artifacts(connection: sqlite3.Connection) -> Iterable[tuple[int, dict[str, Any]]]:
@@ -254,11 +268,17 @@ def _fill_details(connection: sqlite3.Connection, table: Any, ids: list[int]) ->
     for key, told_writers, told_artifacts in details:
         writers += [(key, *(row[name] for name in _WRITER)) for row in json.loads(told_writers)]
         for row in json.loads(told_artifacts):
-            artifacts.append((key, *(row[name] for name in _ARTIFACT)))
+            artifacts.append((key, *({**_OLDER, **row}[name] for name in _ARTIFACT)))
             files += [(row["id"], *(file[name] for name in _FILE)) for file in row["files"]]
     _insert(connection, "writer", ["run_key", *_WRITER, "summarised"], ((*row, 0) for row in writers))
     _insert(connection, "artifact", ["run_key", *_ARTIFACT], artifacts)
     _insert(connection, "artifact_file", ["artifact_id", *_FILE], files)
+    write_note(connection, LACKING, not _SAID.keys() <= set(table.column_names))
+    for column, (target, names) in _SAID.items():
+        if column in table.column_names:
+            told = zip(ids, table.column(column).to_pylist(), strict=True)
+            rows = ((key, *(row[name] for name in names)) for key, text in told for row in json.loads(text))
+            _insert(connection, target, ["run_key", *names], rows)
 
 
 def _insert(connection: sqlite3.Connection, table: str, columns: list[str], rows: Iterable[Sequence[Any]]) -> None:

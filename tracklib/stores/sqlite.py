@@ -5,11 +5,12 @@ Whoever starts a run opens a store to see whether it can be used, so what needs 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tracklib.errors import ConfigError, NotFound
-from tracklib.stores.base import RunQuery, Store, is_next
+from tracklib.stores.base import ArtifactQuery, RunQuery, Store, is_next
 from tracklib.stores.connection import SqliteFile
 
 if TYPE_CHECKING:
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from tracklib.model import Artifact, Batch, Event, Experiment, Project, RunInfo, SeriesPoints, Summary
+    from tracklib.model import (
+        Alias,
+        Artifact,
+        ArtifactUse,
+        Batch,
+        Event,
+        Experiment,
+        Project,
+        RunInfo,
+        SeriesPoints,
+        Summary,
+    )
+    from tracklib.stores.base import StoredBlob
     from tracklib.stores.blobs import BlobFolder
 
 __all__ = ["SqliteStore"]
@@ -57,7 +70,7 @@ class SqliteStore(Store):
         self._generation = -1
 
     @property
-    def blobs(self) -> BlobFolder:
+    def _blobs(self) -> BlobFolder:
         """The folder `blobs` beside the file."""
         from tracklib.stores.blobs import BlobFolder
 
@@ -85,6 +98,7 @@ class SqliteStore(Store):
 
     def append(self, batch: Batch) -> int:  # noqa: D102
         from tracklib.stores import points
+        from tracklib.stores.claims import claim_in_tables, versioned
         from tracklib.stores.fold import add_writer, apply_record, find_writer
 
         with self._file.writing() as connection:
@@ -99,7 +113,7 @@ class SqliteStore(Store):
                 self._series.pop(run, None)
             known = self._series.setdefault(run, {})
             points.series_ids(connection, run, batch.names, known)
-            for record in batch.records:
+            for record in versioned(batch, partial(claim_in_tables, connection)).records:
                 apply_record(connection, run, (writer, batch.writer), record)
             points.add_points(connection, writer, batch, known)
             connection.execute(
@@ -125,10 +139,31 @@ class SqliteStore(Store):
             catalog.put_experiment(connection, experiment)
 
     def put_blob(self, source: BinaryIO) -> tuple[str, int]:  # noqa: D102
-        return self.blobs.put(source)
+        return self._blobs.put(source)
 
     def keep_file(self, path: Path, checksum: str) -> None:  # noqa: D102
-        self.blobs.take(path, checksum)
+        self._blobs.take(path, checksum)
+
+    def put_piece(self, content: bytes, checksum: str) -> None:  # noqa: D102
+        self._blobs.put_piece(content, checksum)
+
+    def put_recipe(self, checksum: str, recipe: bytes) -> None:  # noqa: D102
+        self._blobs.put_recipe(checksum, recipe)
+
+    def claim_blob(self, checksum: str) -> bool:  # noqa: D102
+        return self._blobs.claim(checksum)
+
+    def blobs(self) -> Iterator[StoredBlob]:  # noqa: D102
+        return self._blobs.listed()
+
+    def pieces_of(self, checksums: Sequence[str]) -> set[str]:  # noqa: D102
+        return self._blobs.pieces_of(checksums)
+
+    def delete_blobs(self, blobs: Sequence[StoredBlob]) -> list[StoredBlob]:  # noqa: D102
+        return self._blobs.delete(blobs)
+
+    def now(self) -> float:  # noqa: D102
+        return self._blobs.now()
 
     def delete_run(self, run: str) -> None:  # noqa: D102
         from tracklib.stores.deletion import remove_run
@@ -181,10 +216,37 @@ class SqliteStore(Store):
             return points.read_series(connection, _key(connection, run), name, every=every)
 
     def artifacts(self, run: str) -> list[Artifact]:  # noqa: D102
-        from tracklib.stores import catalog
+        from tracklib.stores.artifact_catalog import find_artifacts
 
         with self._file.reading() as connection:
-            return catalog.list_artifacts(connection, _key(connection, run), run)
+            _key(connection, run)
+            return find_artifacts(connection, ArtifactQuery(run=run))
+
+    def find_artifacts(self, query: ArtifactQuery) -> list[Artifact]:  # noqa: D102
+        from tracklib.stores.artifact_catalog import find_artifacts
+
+        with self._file.reading() as connection:
+            return find_artifacts(connection, query)
+
+    def aliases(self, project: str, name: str | None = None) -> list[Alias]:  # noqa: D102
+        from tracklib.stores.artifact_catalog import list_aliases
+
+        with self._file.reading() as connection:
+            return list_aliases(connection, project, name)
+
+    def uses(  # noqa: D102
+        self, *, run: str | None = None, project: str | None = None, name: str | None = None
+    ) -> list[ArtifactUse]:
+        from tracklib.stores.artifact_catalog import list_uses
+
+        with self._file.reading() as connection:
+            return list_uses(connection, run=run, project=project, name=name)
+
+    def named_blobs(self) -> set[str]:  # noqa: D102
+        from tracklib.stores.artifact_catalog import named_blobs
+
+        with self._file.reading() as connection:
+            return named_blobs(connection)
 
     def events(self, run: str, kinds: Sequence[str] = ()) -> list[Event]:  # noqa: D102
         from tracklib.stores import catalog
@@ -201,7 +263,7 @@ class SqliteStore(Store):
         return export_run(SqliteFile(self.path), run)
 
     def open_blob(self, checksum: str) -> BinaryIO:  # noqa: D102
-        return self.blobs.open(checksum)
+        return self._blobs.open(checksum)
 
     def close(self) -> None:  # noqa: D102
         self._file.close()

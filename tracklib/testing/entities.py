@@ -6,8 +6,10 @@ from dataclasses import MISSING, asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.model import (
+    Alias,
     Artifact,
     ArtifactFile,
+    ArtifactUse,
     Environment,
     Experiment,
     ExperimentStatus,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = [
+    "ALIAS",
     "ARTIFACT",
     "ENVIRONMENT",
     "ERROR",
@@ -32,6 +35,7 @@ __all__ = [
     "PROJECT",
     "RESOURCES",
     "SOURCE",
+    "USE",
     "as_data",
     "untouched",
 ]
@@ -123,6 +127,7 @@ ARTIFACT: Final = Artifact(
     run="01HF0000000000000000000004",
     name="classifier / best",
     type="model",
+    project="digits / vision",
     version=2,
     path="checkpoints/best",
     size=12,
@@ -134,6 +139,29 @@ ARTIFACT: Final = Artifact(
         ArtifactFile(path="config.json", size=4, checksum="12" * 32),
         ArtifactFile(path="weights/ünïcode.bin", size=8, checksum="34" * 32),
     ),
+    aliases=("best", "prod / eu"),
+    score=0.75,
+)
+
+ALIAS: Final = Alias(
+    project="digits / vision",
+    name="classifier / best",
+    alias="ünïcode",
+    version=2,
+    score=0.5,
+    time=1_700_000_021.5,
+    run="01HF0000000000000000000004",
+    checksum="cd" * 32,
+)
+
+USE: Final = ArtifactUse(
+    artifact="01HF0000000000000000000003",
+    project="digits / vision",
+    name="classifier / best",
+    version=2,
+    checksum="cd" * 32,
+    time=1_700_000_022.5,
+    run="01HF0000000000000000000005",
 )
 
 

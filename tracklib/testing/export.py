@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, is_dataclass, replace
+from hashlib import sha256
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +19,12 @@ from tracklib.testing.batches import EPOCH, WriterScript, logged, points, scatte
 from tracklib.testing.harness import StoreHarness
 from tracklib.testing.memory import MemoryStore
 from tracklib.testing.summaries import same_summary
+from tracklib.testing.versions import log_artifact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tracklib.model import Alias
     from tracklib.stores.base import Store
 
 __all__ = ["ExportContract", "assert_exported", "assert_same_run"]
@@ -38,6 +41,8 @@ def assert_same_run(found: Store, wanted: Store, run: str) -> None:
     assert _plain(_ordered(found, run)) == _plain(_ordered(wanted, run))
     assert _plain(found.events(run)) == _plain(wanted.events(run))
     assert _plain(found.artifacts(run)) == _plain(wanted.artifacts(run))
+    assert _plain(_aliases(found, run)) == _plain(_aliases(wanted, run))
+    assert found.uses(run=run) == wanted.uses(run=run)
     mine, theirs = (store.summaries([run])[run] for store in (found, wanted))
     assert mine.keys() == theirs.keys()
     for name, summary in theirs.items():
@@ -61,6 +66,13 @@ def assert_exported(store: Store, run: str) -> list[Batch]:
 def _ordered(store: Store, run: str) -> Any:
     info = store.run(run)
     return replace(info, writers=tuple(sorted(info.writers, key=lambda writer: writer.writer)))
+
+
+def _aliases(store: Store, run: str) -> list[Alias]:
+    """Return what was said of aliases in the records of a run."""
+    said = store.events(run, [RecordKind.ALIAS])
+    projects = {artifact.project for artifact in store.artifacts(run)} | {event.data["project"] for event in said}
+    return [alias for project in sorted(projects) for alias in store.aliases(project) if alias.run == run]
 
 
 def _plain(value: Any) -> Any:
@@ -121,6 +133,26 @@ def _whole_run(store: Store) -> str:
     script.ship(store, script.record(RecordKind.SOURCE, diff="", untracked={}))
     script.ship(store, script.record(RecordKind.DROPPED, counts={"record": 2}))
     ship(store, [script.end("killed", end_time=EPOCH + 2.0)])
+    return script.run
+
+
+def _run_with_artifacts(store: Store) -> str:
+    """Counted in a store where other contents have numbers, told again, deleted, called something and read."""
+    log_artifact(store, "other")
+    script = WriterScript()
+    identities = [new_id() for _ in range(3)]
+    for identity, content in zip((*identities, identities[0]), "abca", strict=True):
+        log_artifact(store, content, script=script, id=identity, aliases=["best"], score=0.5)
+    log_artifact(store, "d", script=script, project="", version=3, step=7)
+    other = script.joined_by("edit.1")
+    content = sha256(b"b").hexdigest()
+    told = [
+        other.record(RecordKind.ARTIFACT, id=identities[2], deleted=True),
+        other.record(RecordKind.ALIAS, project="digits", name="model", alias="prod", version=2, checksum=content),
+        other.record(RecordKind.ALIAS, project="digits", name="model", alias="best", version=None),
+    ]
+    ship(store, [other.start(*told, primary=False, final=True)])
+    script.ship(store, script.record(RecordKind.USE, **entities.as_data(entities.USE)))
     return script.run
 
 
@@ -296,7 +328,15 @@ def _ended(make: Callable[[Store], str]) -> Callable[[Store], str]:
 
 _POINTS: Final = (_odd_values, _wide, _scattered_points, _long)
 _RUNS: Final = (
-    *(_plain_run, _whole_run, _several_writers, _resumed, _resumed_and_running, _late_older_writer),
+    *(
+        _plain_run,
+        _whole_run,
+        _run_with_artifacts,
+        _several_writers,
+        _resumed,
+        _resumed_and_running,
+        _late_older_writer,
+    ),
     *(_settled, _proceeded, _proceeded_and_ended, _renamed_and_moved, _edited, _archived),
     *(_recovered, _heard_of_after_the_end, _unheard_of, *_POINTS, *map(_ended, _POINTS)),
 )
@@ -366,14 +406,18 @@ class ExportContract(StoreHarness):
                 assert copy.append(batch) >= batch.end
             assert_same_run(copy, store, run)
 
-    @pytest.mark.parametrize("make", [_plain_run, _several_writers, _whole_run], ids=lambda make: make.__name__[1:])
+    @pytest.mark.parametrize(
+        "make", [_plain_run, _several_writers, _whole_run, _run_with_artifacts], ids=lambda make: make.__name__[1:]
+    )
     def test_a_copy_follows_a_run_that_was_resumed(self, store: Store, *, make: Callable[[Store], str]) -> None:
         """What a run got since it was copied is added by one more export."""
         run, copy = make(store), MemoryStore(f"reference://{new_id()}")
         ship(copy, store.export(run))
         second = WriterScript(run=run, writer="0.second", clock=EPOCH + 500.0)
         ship(store, [second.start(second.record(RecordKind.SOURCE, commit="new"), points({"loss": 7.0}))])
-        ship(store, [second.batch(second.record(RecordKind.TAGS, tags={"resumed": "yes"})), second.end(duration=1.0)])
+        gone = [second.record(RecordKind.ARTIFACT, id=each.id, deleted=True) for each in store.artifacts(run)[:1]]
+        tags = second.record(RecordKind.TAGS, tags={"resumed": "yes"})
+        ship(store, [second.batch(tags, *gone), second.end(duration=1.0)])
 
         for batch in store.export(run):
             assert copy.append(batch) >= batch.end

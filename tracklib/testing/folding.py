@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracklib.model import (
+    Alias,
     Artifact,
     ArtifactFile,
+    ArtifactUse,
     Environment,
     Event,
     Gpu,
@@ -104,14 +106,32 @@ class RunLog:
             Event(record.kind, record.time, batch.writer, record.data)
             for batch in self.batches
             for record in batch.records
-            if record.kind not in _TABULAR
+            if record.kind not in _TABULAR or _is_deletion(record)
         ]
 
     def artifacts(self) -> list[Artifact]:
         """Return the artifacts by time."""
-        found = {r.data["id"]: (r.time, r.data) for _, r in self._records(RecordKind.ARTIFACT)}
-        made = [_artifact(self.id, time, data) for time, data in found.values()]
-        return sorted(made, key=lambda artifact: (artifact.created_at, artifact.id))
+        found: dict[str, Artifact] = {}
+        for _, record in self._records(RecordKind.ARTIFACT):
+            if _is_deletion(record):
+                found.pop(record.data["id"], None)
+            else:
+                found[record.data["id"]] = _artifact(self.id, record)
+        return sorted(found.values(), key=lambda artifact: (artifact.created_at, artifact.id))
+
+    def aliases(self) -> list[Alias]:
+        """Return what was said of aliases after artifacts were logged, as it was told."""
+        return [
+            Alias(**{**_known(Alias, r.data), "score": _score(r.data), "time": r.time, "run": self.id})
+            for _, r in self._records(RecordKind.ALIAS)
+        ]
+
+    def uses(self) -> list[ArtifactUse]:
+        """Return which artifacts the run reads, as it was told."""
+        return [
+            ArtifactUse(**{**_known(ArtifactUse, r.data), "time": r.time, "run": self.id})
+            for _, r in self._records(RecordKind.USE)
+        ]
 
     def _records(self, *kinds: str) -> Iterator[tuple[str, Record]]:
         for batch in self.batches:
@@ -283,8 +303,24 @@ def _environment(data: dict[str, Any]) -> Environment:
     return Environment(**{**known, "gpus": tuple(Gpu(**gpu) for gpu in known.get("gpus", ()))})
 
 
-def _artifact(run: str, time: float, data: dict[str, Any]) -> Artifact:
-    known = _known(Artifact, data)
-    files = tuple(ArtifactFile(**file) for file in known.get("files", ()))
-    metadata = _unmarked(known.get("metadata", {}))
-    return Artifact(**{**known, "run": run, "created_at": time, "files": files, "metadata": metadata})
+def _is_deletion(record: Record) -> bool:
+    return record.kind == RecordKind.ARTIFACT and record.data.get("deleted", False)
+
+
+def _artifact(run: str, record: Record) -> Artifact:
+    known = _known(Artifact, record.data)
+    made = {
+        "run": run,
+        "created_at": known.get("created_at") or record.time,
+        "files": tuple(ArtifactFile(**file) for file in known.get("files", ())),
+        "metadata": _unmarked(known.get("metadata", {})),
+        "aliases": tuple(known.get("aliases", ())),
+        "score": _score(known),
+    }
+    return Artifact(**{**known, **made})
+
+
+def _score(data: dict[str, Any]) -> float | None:
+    """Return a score; one that is no number, or greater than any, is none."""
+    score = _unmarked(data.get("score"))
+    return float(score) if score is not None and math.isfinite(score) else None

@@ -28,8 +28,8 @@ class StoreHarness:
     """The part of the suite that a store's own test class fills in; see `tracklib.testing.stores.StoreContract`.
 
     Attributes:
-        raw: Whether what the store keeps can be looked at past it, through `read_raw`, `read_raw_blob` and
-            `write_raw_blob`.
+        raw: Whether what the store keeps can be looked at past it, through `read_raw`, `read_raw_blob`,
+            `write_raw_blob` and `overwrite_raw_blob`.
         processes: Whether other processes of the machine reach the same store by its class and URI.
     """
 
@@ -57,11 +57,20 @@ class StoreHarness:
         """Put a blob where the store keeps them without calling any method of the store."""
         raise NotImplementedError(f"{type(self).__name__} has no way to write blobs past the store")
 
-    def spawn(self, store: Store, script: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start a process that runs a script with the variables `store`, its own instance, and `arguments`."""
+    def overwrite_raw_blob(self, store: Store, name: str, content: bytes) -> None:
+        """Write other bytes over a blob, or a recipe, of this name without calling any method of the store."""
+        raise NotImplementedError(f"{type(self).__name__} has no way to overwrite blobs past the store")
+
+    def spawn(self, store: Store, script: str, *arguments: str, stdin: bool = False) -> subprocess.Popen[str]:
+        """Start a process that runs a script with the variables `store`, its own instance, and `arguments`.
+
+        Args:
+            stdin: Whether it can be told something.
+        """
         if not self.processes:
             raise NotImplementedError(f"no other process can reach {store!r}")
         kind = type(store)
         words = [sys.executable, "-c", _OPEN + script, kind.__module__, kind.__qualname__, store.uri, *arguments]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own words
+        given = subprocess.PIPE if stdin else None
+        return subprocess.Popen(words, env=environment, stdin=given, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own words

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
+import time
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from threading import RLock
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tracklib.errors import NotFound
-from tracklib.model import Experiment, Project, SeriesPoints, Source, Summary
+from tracklib.model import Alias, Experiment, Project, SeriesPoints, Source, Summary
 from tracklib.records import RecordKind, new_id
-from tracklib.stores.base import Store, is_next
+from tracklib.stores.base import ArtifactQuery, Store, is_next
 from tracklib.testing.folding import RunLog
+from tracklib.testing.memory_blobs import MemoryBlobs
 from tracklib.testing.summaries import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import BinaryIO, TypeVar
 
-    from tracklib.model import Artifact, Event, RunInfo
+    from tracklib.model import Artifact, ArtifactUse, Event, RunInfo
     from tracklib.records import Batch
-    from tracklib.stores.base import RunQuery
+    from tracklib.stores.base import RunQuery, StoredBlob
+
+    _Told = TypeVar("_Told", Alias, ArtifactUse)
 
 __all__ = ["MemoryStore"]
 
@@ -40,7 +42,8 @@ class _Contents:
     experiments: dict[tuple[str, str], Experiment] = field(default_factory=dict)
     runs: dict[str, RunLog] = field(default_factory=dict)
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
-    blobs: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
 
 
 class MemoryStore(Store):
@@ -86,11 +89,20 @@ class MemoryStore(Store):
             if not is_next(batch, position):
                 return position
             log = self._all.runs.setdefault(batch.run, RunLog(batch.run))
-            log.batches.append(deepcopy(batch))
+            log.batches.append(self._versioned(deepcopy(batch)))
             moved = any(record.kind == RecordKind.PLACE for record in batch.records)
             if moved or batch.run not in self._all.places:
                 self._place(log)
             return batch.end
+
+    def _versioned(self, batch: Batch) -> Batch:
+        """Return a batch in which artifacts of projects have their versions."""
+        for record in batch.records:
+            data = record.data
+            if record.kind == RecordKind.ARTIFACT and data.get("project") and not data.get("deleted"):
+                taken = self._all.versions.setdefault((data["project"], data["name"]), {})
+                data["version"] = _claim(taken, data.get("checksum", ""), data.get("version"))
+        return batch
 
     def _place(self, log: RunLog) -> None:
         """Put a run into the project and the experiment that its records name, making them."""
@@ -120,10 +132,28 @@ class MemoryStore(Store):
             self._all.experiments[place] = deepcopy(changed)
 
     def put_blob(self, source: BinaryIO) -> tuple[str, int]:  # noqa: D102
-        content = b"".join(iter(lambda: source.read(1 << 20), b""))
-        checksum = hashlib.sha256(content).hexdigest()
-        self._all.blobs[checksum] = content
-        return checksum, len(content)
+        return self._all.blobs.put(source)
+
+    def put_piece(self, content: bytes, checksum: str) -> None:  # noqa: D102
+        self._all.blobs.keep(content, checksum)
+
+    def put_recipe(self, checksum: str, recipe: bytes) -> None:  # noqa: D102
+        self._all.blobs.keep(recipe, checksum, is_recipe=True)
+
+    def claim_blob(self, checksum: str) -> bool:  # noqa: D102
+        return self._all.blobs.claim(checksum)
+
+    def blobs(self) -> Iterator[StoredBlob]:  # noqa: D102
+        return iter(self._all.blobs.listed())
+
+    def pieces_of(self, checksums: Sequence[str]) -> set[str]:  # noqa: D102
+        return self._all.blobs.pieces_of(checksums)
+
+    def delete_blobs(self, blobs: Sequence[StoredBlob]) -> list[StoredBlob]:  # noqa: D102
+        return self._all.blobs.delete(blobs)
+
+    def now(self) -> float:  # noqa: D102
+        return time.time()
 
     def delete_run(self, run: str) -> None:  # noqa: D102
         with self._all.lock:
@@ -198,6 +228,50 @@ class MemoryStore(Store):
         with self._all.lock:
             return deepcopy(self._log(run).artifacts())
 
+    def find_artifacts(self, query: ArtifactQuery) -> list[Artifact]:  # noqa: D102
+        with self._all.lock:
+            found = [artifact for log in self._all.runs.values() for artifact in log.artifacts()]
+        wanted = [artifact for artifact in found if _is_asked_for(artifact, query)]
+        if not query.files:
+            wanted = [replace(artifact, files=()) for artifact in wanted]
+        return deepcopy(sorted(wanted, key=lambda artifact: (artifact.created_at, artifact.id)))
+
+    def aliases(self, project: str, name: str | None = None) -> list[Alias]:  # noqa: D102
+        made = self.find_artifacts(ArtifactQuery(project=project, name=name))
+        given = [_alias(each, alias) for each in made if each.version is not None for alias in each.aliases]
+        with self._all.lock:
+            logs = [log for _, log in sorted(self._all.runs.items())]
+            said = [self._told(alias) for log in logs for alias in log.aliases() if alias.project == project]
+        return sorted([*given, *(a for a in said if name in {None, a.name})], key=lambda alias: alias.time)
+
+    def uses(  # noqa: D102
+        self, *, run: str | None = None, project: str | None = None, name: str | None = None
+    ) -> list[ArtifactUse]:
+        with self._all.lock:
+            found = [self._told(use) for _, log in sorted(self._all.runs.items()) for use in log.uses()]
+        wanted = [
+            use
+            for use in found
+            if run in {None, use.run} and project in {None, use.project} and name in {None, use.name}
+        ]
+        return sorted(wanted, key=lambda use: use.time)
+
+    def _told(self, said: _Told) -> _Told:
+        """Return what was told of a version with the number that the same content has here, if it is here."""
+        if said.version is None or not said.checksum:
+            return said
+        query = ArtifactQuery(project=said.project, name=said.name, checksum=said.checksum)
+        here = [artifact.version for artifact in self.find_artifacts(query) if artifact.version is not None]
+        return replace(said, version=min(here, default=said.version))
+
+    def named_blobs(self) -> set[str]:  # noqa: D102
+        with self._all.lock:
+            artifacts = [artifact for log in self._all.runs.values() for artifact in log.artifacts()]
+            sources = {log.info().source.snapshot for log in self._all.runs.values()}
+        return {checksum for checksum in sources if checksum} | {
+            file.checksum for artifact in artifacts for file in artifact.files if file.checksum
+        }
+
     def events(self, run: str, kinds: Sequence[str] = ()) -> list[Event]:  # noqa: D102
         with self._all.lock:
             return deepcopy([event for event in self._log(run).events() if not kinds or event.kind in kinds])
@@ -208,14 +282,48 @@ class MemoryStore(Store):
         return _without_gaps(batches)
 
     def open_blob(self, checksum: str) -> BinaryIO:  # noqa: D102
-        if checksum not in self._all.blobs:
-            raise NotFound(f"there is no blob {checksum!r}")
-        return io.BytesIO(self._all.blobs[checksum])
+        return self._all.blobs.open(checksum)
 
     def _log(self, run: str) -> RunLog:
         if run not in self._all.runs:
             raise NotFound(f"the store has no run {run!r}")
         return self._all.runs[run]
+
+
+def _claim(taken: dict[str, int], checksum: str, wish: Any) -> int | None:
+    """Return the version of content, and keep it."""
+    if not checksum:
+        return None
+    if checksum not in taken:
+        is_number = type(wish) is int and 0 <= wish < 1 << 53
+        highest = max(taken.values(), default=-1)
+        taken[checksum] = wish if is_number and wish not in taken.values() else highest + 1
+    return taken[checksum]
+
+
+def _alias(artifact: Artifact, alias: str) -> Alias:
+    return Alias(
+        project=artifact.project,
+        name=artifact.name,
+        alias=alias,
+        version=artifact.version,
+        score=artifact.score,
+        time=artifact.created_at,
+        run=artifact.run,
+        checksum=artifact.checksum,
+    )
+
+
+def _is_asked_for(artifact: Artifact, query: ArtifactQuery) -> bool:
+    return (
+        query.project in {None, artifact.project}
+        and query.name in {None, artifact.name}
+        and query.type in {None, artifact.type}
+        and query.version in {None, artifact.version}
+        and query.run in {None, artifact.run}
+        and query.checksum in {"", artifact.checksum}
+        and _is_among(artifact.id, query.ids)
+    )
 
 
 def _without_gaps(batches: Iterable[Batch]) -> Iterator[Batch]:

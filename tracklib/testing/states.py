@@ -12,12 +12,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_m
 
 from tracklib.model import EDIT_PREFIX, Experiment, Project
 from tracklib.records import RecordKind, new_id
-from tracklib.stores.base import RunQuery, Store
+from tracklib.stores.base import ArtifactQuery, RunQuery, Store
 from tracklib.testing.batches import EPOCH, WriterScript, logged
 from tracklib.testing.export import assert_exported
 from tracklib.testing.harness import StoreHarness
 from tracklib.testing.memory import MemoryStore
 from tracklib.testing.summaries import same_summary
+from tracklib.testing.versions import artifact_record
 from tracklib.values import jsonable
 
 if TYPE_CHECKING:
@@ -73,6 +74,20 @@ def _records(draw: st.DrawFn) -> list[tuple[str, dict[str, Any]]]:
     return [(kind, draw(kinds[kind])) for kind in draw(st.lists(st.sampled_from(sorted(kinds)), max_size=3))]
 
 
+_told = st.sampled_from(["new", "new", "again", "alias", "use", "delete"])
+_contents = st.sampled_from(["", "k", "l", "m"])
+_described: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"name": "m", "version": None, "aliases": ["best"], "score": 1, "created_at": 0.0},
+        {"name": "m", "version": None, "aliases": [], "created_at": EPOCH + 25.0},
+        {"name": "m", "version": 3, "aliases": ["prod", "best"], "score": {"$float": "nan"}},
+        {"name": "n", "version": 0, "aliases": ["best"], "score": -0.5},
+        {"name": "n", "version": 1, "project": ""},
+    ]
+)
+"""What is told of artifacts: of few contents and names, so that they come again."""
+
+
 class _Histories(RuleBasedStateMachine):
     """Does the same to a store and to one in memory. Each history has projects and runs of its own."""
 
@@ -90,6 +105,9 @@ class _Histories(RuleBasedStateMachine):
         self.ended: set[tuple[str, str]] = set()
         self.joined: set[str] = set()
         self.shipped: list[Batch] = []
+        self.named: set[str] = set()
+        self.gallery = f"{self.prefix}a"
+        self.made = 0
 
     def both(self, batch: Batch) -> None:
         """Append to both stores, which must return the same."""
@@ -171,6 +189,33 @@ class _Histories(RuleBasedStateMachine):
             self.both(script.batch(script.record(RecordKind.START, **again)))
             self.mains[script.run][-1] = (script.writer, script.clock)
 
+    @rule(script=scripts, data=st.data(), kinds=st.lists(_told, min_size=1, max_size=6))
+    def tell_of_artifacts(self, script: WriterScript, data: st.DataObject, kinds: list[str]) -> None:
+        """A run makes artifacts, tells anew of one, reads one, or says what one is called or that it is no more."""
+        for kind in kinds:
+            self.both(self.now(script).batch(self.artifact_record(script, data, kind)))
+
+    def artifact_record(self, script: WriterScript, data: st.DataObject, kind: str) -> Record:
+        """Return a record of a kind, about an artifact that there is if it needs one; else of a new one."""
+        mine = kind in {"again", "delete"}
+        query = ArtifactQuery(run=script.run) if mine else ArtifactQuery(project=self.gallery)
+        found = [] if kind == "new" else self.reference.find_artifacts(query)
+        artifact = data.draw(st.sampled_from(found)) if found else None
+        if artifact is None or kind == "again":
+            self.made += 1
+            identity = artifact.id if artifact else f"{self.prefix}{self.made:04}"
+            content = data.draw(_contents)
+            about = {"id": identity, "project": self.gallery, **data.draw(_described)}
+            record = artifact_record(script, content and self.prefix + content, **about)
+            self.named |= {file["checksum"] for file in record.data["files"]}
+            return record
+        if kind == "delete":
+            return script.record(RecordKind.ARTIFACT, id=artifact.id, deleted=True)
+        about = {"project": artifact.project, "name": artifact.name, "checksum": artifact.checksum}
+        about |= {"artifact": artifact.id} if kind == "use" else {"alias": "prod"}
+        version = artifact.version if kind == "use" or data.draw(st.booleans()) else None
+        return script.record(kind, **about, version=version)
+
     @rule(script=scripts, project=st.sampled_from("ab"), experiment=st.sampled_from("xy"), late=st.booleans())
     def move(self, script: WriterScript, project: str, experiment: str, *, late: bool) -> None:
         """A run moves, perhaps as was said before it was resumed."""
@@ -224,6 +269,7 @@ class _Histories(RuleBasedStateMachine):
         run = script.run
         assert _comparable(self.store.run(run)) == _comparable(self.reference.run(run))
         assert self.store.events(run) == self.reference.events(run)
+        assert self.store.artifacts(run) == self.reference.artifacts(run)
         found, wanted = (store.summaries([run])[run] for store in (self.store, self.reference))
         assert found.keys() == wanted.keys()
         for name in [*found][:6]:
@@ -252,11 +298,21 @@ class _Histories(RuleBasedStateMachine):
             project = self.prefix + name
             one, other = (store.experiments(project, archived=None) for store in (self.store, self.reference))
             assert [replace(e, id="") for e in one] == [replace(e, id="") for e in other]
+        told, meant = (
+            (
+                store.find_artifacts(ArtifactQuery(project=self.gallery)),
+                store.aliases(self.gallery),
+                store.uses(project=self.gallery),
+            )
+            for store in (self.store, self.reference)
+        )
+        assert told == meant
 
     def teardown(self) -> None:
         """Look at everything in the end."""
         for run in sorted({batch.run for batch in self.shipped}):
             self.look(WriterScript(run=run))
+        assert self.store.named_blobs() & self.named == self.reference.named_blobs()
 
 
 def _comparable(info: RunInfo) -> RunInfo:
