@@ -106,7 +106,8 @@ def test_digits_lightning() -> None:
     assert run.metrics["eval/accuracy"].count == 3
     assert run.metrics["test/accuracy"].last > 0.5
     assert {"train/loss", "train/lr", "train/samples_per_second"} <= run.metrics.keys()
-    assert {artifact.type for artifact in run.artifacts} == {"checkpoint"}
+    assert {artifact.type for artifact in run.artifacts} == {"checkpoint", "model"}
+    assert {"best", "last"} <= set(tracklib.get_artifact("digits/model").aliases)
 
 
 @pytest.mark.slow
@@ -117,4 +118,5 @@ def test_digits_hf_trainer() -> None:
     run = tracklib.get_run("latest", project="digits")
     assert run.status == "completed"
     assert {"train/loss", "eval/loss", "train/train_runtime"} <= run.metrics.keys()
-    assert {artifact.type for artifact in run.artifacts} == {"checkpoint"}
+    assert {artifact.type for artifact in run.artifacts} == {"checkpoint", "model"}
+    assert {"best", "last"} <= set(tracklib.get_artifact("digits/model").aliases)
