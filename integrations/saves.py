@@ -245,7 +245,7 @@ class _Recorder:
                 continue
             done[own] = FoundSave(waiting.saved, path, waiting.at, key.run)
             self._recorded[key] = self._recorded[own] = now
-        return list(done.values())
+        return list(reversed(done.values()))
 
 
 _recorder = _Recorder()

@@ -206,7 +206,7 @@ class Uploader:
         same = [pending, *(each for each in list(self._open.values()) if each.data["name"] == pending.data["name"])]
         return self._desks["large" if any(each.size > LARGE_BYTES for each in same) else "small"]
 
-    def _bring(self, pending: Pending) -> bool:
+    def _bring(self, pending: Pending, _hurried: bool) -> bool:
         """Bring an artifact to the store; tell whether it is done."""
         from tracklib.recording.completing import brought
 
@@ -216,7 +216,7 @@ class Uploader:
         self.problem = None
         return True
 
-    def _note(self, pending: Pending) -> bool:
+    def _note(self, pending: Pending, hurried: bool) -> bool:
         """Look at what is only noted, or fetch it; tell whether it is done."""
         from tracklib.recording.completing import fetched, noted, unfetched
 
@@ -230,7 +230,7 @@ class Uploader:
             except NotFound as error:
                 self._tell(pending, unfetched(pending, error))
             return True
-        found = noted(pending, lambda: time.monotonic() > self._deadline, last=self._deadline < float("inf"))
+        found = noted(pending, lambda: time.monotonic() > self._deadline, last=hurried)
         if found is not None:
             self._tell(pending, found)
         return found is not None
@@ -274,11 +274,12 @@ class _Desk:
         wake: Makes the thread look at once.
     """
 
-    def __init__(self, name: str, handle: Callable[[Pending], bool], failed: Callable[[Exception], None]) -> None:
+    def __init__(self, name: str, handle: Callable[[Pending, bool], bool], failed: Callable[[Exception], None]) -> None:
         """Prepare; the thread is started for the first artifact.
 
         Args:
-            handle: Does what is to be done for an artifact; tells whether it is done, or is to be done again later.
+            handle: Does what is to be done for an artifact, and is told whether the end of the run waits for it; tells
+                whether it is done, or is to be done again later.
             failed: Told what keeps it from that.
         """
         self.wake = Wakeup()
@@ -313,19 +314,20 @@ class _Desk:
             self.wake.wait(self._pause_s())
 
     def _round(self) -> None:
-        """Take care of each artifact once."""
-        for _ in range(len(self._queue)):
-            pending = self._queue[0]
-            try:
-                done = self._handle(pending)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the spool keeps the artifact and the training goes on
-                self._failures += 1
-                self._failed(error)
-                return
-            self._failures = 0
-            self._queue.popleft()
-            if not done:
-                self._queue.append(pending)
+        """Take care of each artifact once, and keep the others in their order."""
+        # Once for all of them: else those would be told first that come behind the moment.
+        hurried = self._hurried
+        later: list[Pending] = []
+        try:
+            for _ in range(len(self._queue)):
+                if not self._handle(self._queue[0], hurried):
+                    later.append(self._queue[0])
+                self._queue.popleft()
+                self._failures = 0
+        except Exception as error:  # noqa: BLE001 - whatever it was, the spool keeps the artifact and the training goes on
+            self._failures += 1
+            self._failed(error)
+        self._queue.extendleft(reversed(later))
 
     def _pause_s(self) -> float:
         if not self._queue:
