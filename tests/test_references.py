@@ -6,7 +6,10 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -141,6 +144,36 @@ def test_a_url_that_leads_nowhere_is_noted_as_such() -> None:
     (artifact,) = tracklib.get_run(run).artifacts
     assert artifact.metadata["problem"].startswith("it could not be fetched: ")
     assert tracklib.get_run(run).status == "completed"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A web server that says nothing of itself."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("changed", ["changed,now\n", "c,d\n3,4\n"], ids=["other size", "same size"])
+def test_what_is_on_the_web_is_noted_and_checked(changed: str) -> None:
+    """By its size, and by the time that the server tells of it; a copy of it is one."""
+    Path("web").mkdir()
+    Path("web/data.csv").write_text("a,b\n1,2\n")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory="web")) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/data.csv"
+        with tracklib.start_run("references") as run:
+            run.log_artifact(url, "noted", copy=False)
+            run.log_artifact(url, "fetched")
+        noted, fetched = (tracklib.get_artifact(f"references/{name}") for name in ("noted", "fetched"))
+        assert (noted.version, noted.verify()) == (0, [])
+        Path("web/data.csv").write_text(changed)
+        os.utime("web/data.csv", (time.time() + 100,) * 2)
+        problems = [str(problem) for problem in tracklib.get_artifact("references/noted").verify()]
+        server.shutdown()
+
+    assert len(problems) == 1
+    assert "has changed since it was noted" in problems[0]
+    assert fetched.read() == b"a,b\n1,2\n"
 
 
 def test_secrets_in_a_url_are_not_written_down() -> None:

@@ -65,7 +65,7 @@ class NotedFiles:
         return {file.path for file in self._at_url.files} if self._is_url else set(self._here.files)
 
     def check_mark(self, path: str) -> None:
-        """Compare the ETag of a file at a URL, or what stands for it, to what was noted.
+        """Compare the size and the ETag of a file at a URL, or what stands for that, to what was noted.
 
         Raises:
             NotFound: It is not there any more.
@@ -75,6 +75,10 @@ class NotedFiles:
         noted = str(self._artifact.metadata.get("marks", {}).get(path, ""))
         if path not in marks:
             raise NotFound(f"{self.place} has no file {path!r} any more")
+        was = next((file.size for file in self._artifact.files if file.path == path), None)
+        now = next(file.size for file in self._at_url.files if file.path == path)
+        if was is not None and was != now:
+            raise CorruptData(f"{path!r} at {self.place} has changed since it was noted: {was:,} bytes became {now:,}")
         if noted and marks[path] != noted:
             raise CorruptData(f"{path!r} at {self.place} has changed since it was noted: {noted} became {marks[path]}")
 

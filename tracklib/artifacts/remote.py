@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Fetched", "fetch", "look_at_url"]
 
 _ETAGS: Final = ("ETag", "etag", "md5Hash", "content_md5")
-_TIMES: Final = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
+_TIMES: Final = ("LastModified", "Last-Modified", "last_modified", "mtime", "modified", "updated", "created")
 
 
 class Fetched(NamedTuple):
