@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A process that crashes ends it all: whoever took its place might crash or hang as well.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope --max-worker-restart 0
 
 .PHONY: help demo test tests slow lint bench docs clean
 
@@ -22,10 +24,10 @@ test: $(VENV)/installed  ## style, types and every test but the slow ones
 	$(MAKE) --jobs 2 lint tests
 
 tests: $(VENV)/installed  ## every test but the slow ones
-	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 slow: $(VENV)/installed  ## the tests that take longer than ten seconds
-	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope -m slow
+	$(PYTEST) -m slow
 
 lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .

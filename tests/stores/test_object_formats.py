@@ -169,6 +169,16 @@ def test_damaged_segments_are_told(cut: int, data: st.DataObject) -> None:
         decode_rows(whole[: len(whole) // 2])
 
 
+def test_overwritten_points_are_told() -> None:
+    """Pages have checksums: zeros in their middle would be points too."""
+    rows = rows_of(batch_of([({"loss": math.sin(step)}, step) for step in range(1000)]))
+    whole = encode_rows(rows, "r")
+
+    for place in range(len(whole) // 3, len(whole) * 2 // 3, 211):
+        with pytest.raises(CorruptData, match="no Parquet file of points"):
+            decode_rows(whole[:place] + bytes(8) + whole[place + 8 :])
+
+
 # ---- records
 
 

@@ -158,6 +158,7 @@ def encode_rows(rows: Rows, run: str) -> bytes:
         column_encoding={"step": "DELTA_BINARY_PACKED", "time": "BYTE_STREAM_SPLIT", "value": "BYTE_STREAM_SPLIT"},
         # Readers in other languages see plain texts.
         store_schema=False,
+        write_page_checksum=True,
     )
     return target.getvalue()
 
@@ -197,7 +198,7 @@ _COLUMNS: Final = ["name", "step", "time", "value", "batch"]
 
 def _opened(file: BinaryIO) -> Any:
     _, pq = parquet()
-    return pq.ParquetFile(file, read_dictionary=["name"])
+    return pq.ParquetFile(file, read_dictionary=["name"], page_checksum_verification=True)
 
 
 def _rows(table: Any) -> Rows:

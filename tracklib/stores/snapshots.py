@@ -88,7 +88,7 @@ def dump_snapshot(connection: sqlite3.Connection) -> bytes:
     columns["written"] = pa.array(_written(connection), pa.float64())
     table = pa.table(columns).replace_schema_metadata({_NOTES: _notes(connection)})
     target = io.BytesIO()
-    pq.write_table(table, target, compression="zstd", row_group_size=20_000)
+    pq.write_table(table, target, compression="zstd", row_group_size=20_000, write_page_checksum=True)
     return target.getvalue()
 
 
@@ -207,7 +207,7 @@ def load_snapshot(connection: sqlite3.Connection, data: bytes) -> None:
     """
     pa, pq = parquet()
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
+        file = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
         notes = json.loads((file.metadata.metadata or {})[_NOTES])
         _fill(connection, file.read(use_threads=False).combine_chunks(), notes)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
