@@ -2,6 +2,7 @@
 
     TracklibError
     ├── ConfigError (ValueError)            a setting, argument or store URI that cannot be meant
+    │   ├── FilterError (ValueError)        a filter or order of runs that cannot be understood
     │   └── NotTrusted (ValueError)         what would run code that a file names, and was not asked for by name
     ├── NotFound (LookupError)              no such project, experiment, run, series or artifact
     │   └── AmbiguousName (LookupError)     a prefix or name that fits more than one run
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigError",
     "CorruptData",
     "DataLost",
+    "FilterError",
     "MissingDependency",
     "NoActiveRun",
     "NotANumber",
@@ -44,6 +46,20 @@ class TracklibError(Exception):
 
 class ConfigError(TracklibError, ValueError):
     """A setting, argument or store URI cannot be meant as it stands."""
+
+
+class FilterError(ConfigError):
+    """A filter or an order of runs cannot be understood; the message points at the place in the text.
+
+    Attributes:
+        text: The filter.
+        position: The place in it, in characters from 0.
+    """
+
+    def __init__(self, message: str, *, text: str = "", position: int = 0) -> None:
+        super().__init__(message)
+        self.text = text
+        self.position = position
 
 
 class NotTrusted(ConfigError):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.errors import AmbiguousName, ConfigError, NotFound
+from tracklib.queries.tree import Condition, Order
 from tracklib.records import RunStatus, is_id
 from tracklib.stores.base import RunQuery
 
@@ -80,13 +81,31 @@ def checked_conditions(conditions: dict[str, Any]) -> dict[str, Any]:
     if unknown:
         raise ConfigError(f"{unknown[0]!r} is no condition for runs; those are {', '.join(sorted(_CONDITIONS))}")
     checked = {
-        name: (value,) if name in _LISTS and isinstance(value, str) else value for name, value in conditions.items()
+        name: (value,) if name in _LISTS and isinstance(value, str) else value
+        for name, value in _parsed(conditions).items()
     }
     for name, value in checked.items():
         fits, words = _CONDITIONS[name]
         if not fits(value):
             raise ConfigError(f"{name} is {conditions[name]!r:.200}, but takes {words}")
     return {name: tuple(value) if name in _LISTS else value for name, value in checked.items()}
+
+
+def _parsed(conditions: dict[str, Any]) -> dict[str, Any]:
+    """Return conditions in which texts of the filter language are what they say."""
+    from tracklib.queries.orders import is_expression, parse_orders
+    from tracklib.queries.parser import parse
+
+    found = dict(conditions)
+    if isinstance(found.get("where"), str):
+        found["where"] = parse(found["where"])
+    if isinstance(found.get("order"), (str, list, Order)):
+        found["order"] = parse_orders(found["order"])
+    by = found.get("order_by")
+    if isinstance(by, str) and is_expression(by):
+        found["order"] = parse_orders(by, descending=bool(found.get("descending", True)))
+        found["order_by"] = "created"
+    return found
 
 
 def _is_text_or_none(value: Any) -> bool:
@@ -119,7 +138,12 @@ _CONDITIONS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         "names and texts of tags",
     ),
     "archived": (lambda value: value in (True, False, None), f"{_FLAG}, or None for both"),
-    "order_by": (lambda value: isinstance(value, str), '"created" or the name of a metric'),
+    "order_by": (lambda value: isinstance(value, str), '"created", the name of a metric, or what to sort by'),
+    "where": (lambda value: value is None or isinstance(value, Condition), "a filter, as text"),
+    "order": (
+        lambda value: isinstance(value, tuple) and all(isinstance(each, Order) for each in value),
+        "what to sort by, as text such as '-metrics.acc'",
+    ),
     "descending": (lambda value: isinstance(value, bool), _FLAG),
     "limit": (lambda value: value is None or _is_count(value), f"{_COUNT}, or None for all"),
     "offset": (_is_count, _COUNT),

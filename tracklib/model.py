@@ -52,6 +52,7 @@ __all__ = [
     "SeriesPoints",
     "Source",
     "SourceType",
+    "SqlRows",
     "Summary",
     "WriterInfo",
     "flatten_params",
@@ -448,3 +449,18 @@ class ArtifactUse:
     checksum: str
     time: float
     run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlRows:
+    """What a question in SQL found.
+
+    Attributes:
+        columns: Their names; two may be the same.
+        rows: A value for each column: None, a whole or a real number, text or bytes.
+        more: Whether there are more rows than were asked for.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    more: bool = False

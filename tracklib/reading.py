@@ -5,24 +5,24 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklib.errors import NotFound
+from tracklib.errors import ConfigError, NotFound
 from tracklib.finding import checked_conditions, find_run
 from tracklib.model import main_writers
+from tracklib.queries.tree import Attribute, fields_in
 from tracklib.recording.recovery import KILLED, journal_is_live, recover
 from tracklib.records import RunStatus
+from tracklib.series import Series, checked_aggregate
 from tracklib.stores.base import RunQuery, open_store
 from tracklib.values import checked_text, restore
 
 if TYPE_CHECKING:
     import os
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Sequence
 
     from tracklib.model import (
         Artifact,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         WriterInfo,
     )
     from tracklib.run import Run
+    from tracklib.series import Aggregate
     from tracklib.stores.base import Store
 
 __all__ = [
@@ -45,50 +46,22 @@ __all__ = [
     "find_run",
     "get_run",
     "list_runs",
+    "live_runs",
     "open_for_reading",
+    "read_together",
+    "runs_together",
     "with_live_status",
+    "with_lost",
     "writer_is_live",
 ]
 
 SILENT_SECONDS: Final = 120.0
 """A running run that was not heard of for so long counts as killed where its process cannot be looked at."""
 
+_DERIVED: Final = frozenset({"status", "reason", "ended"})
+"""Attributes of which the store does not know the truth where a process died without a word."""
+
 _log = logging.getLogger("tracklib")
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The points of one metric of one run, by step.
-
-    Attributes:
-        steps: `(n,)` int64.
-        times: `(n,)` float64, seconds since the epoch (UTC).
-        values: `(n,)` float64.
-    """
-
-    name: str
-    steps: NDArray[np.int64]
-    times: NDArray[np.float64]
-    values: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def to_pandas(self) -> Any:
-        """Return a data frame with the columns step, time (UTC) and value.
-
-        Raises:
-            MissingDependency: pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            from tracklib.errors import MissingDependency
-
-            raise MissingDependency("to_pandas needs pandas: pip install 'tracklib-ml[analysis]'") from error
-        return pd.DataFrame(
-            {"step": self.steps, "time": pd.to_datetime(self.times, unit="s", utc=True), "value": self.values}
-        )
 
 
 class _Listed:
@@ -213,17 +186,46 @@ class StoredRun:
         """Its artifacts, by time."""
         return self._store.artifacts(self.info.id)
 
-    def series(self, name: str, *, every: bool = False) -> Series:
-        """Return the points of a metric by step.
+    def series(  # noqa: PLR0913 - one for each thing that can be asked of points
+        self,
+        name: str,
+        *,
+        every: bool = False,
+        first_step: int | None = None,
+        last_step: int | None = None,
+        max_points: int | None = None,
+        aggregate: Aggregate = "mean",
+        smoothing: float = 0.0,
+    ) -> Series:
+        """Return the points of a metric by step: those of a range, then smoothed, then reduced, as far as asked for.
 
         Args:
             every: All points; by default the one that arrived last for each step.
+            first_step: The lowest step to return.
+            last_step: The highest step to return.
+            max_points: How many points at the most; where there are more, each stands for those of its bucket.
+            aggregate: What stands for a bucket: its "mean" (or "avg"), "min", "max" or "last".
+            smoothing: The weight of `Series.smoothed`, from 0 (none) to below 1.
 
         Raises:
             NotFound: The run has no such metric; the message suggests near names.
+            ConfigError: What is asked for cannot be meant.
+
+        Example:
+            >>> with tracklib.start_run() as run:
+            ...     for step in range(1000):
+            ...         run.log({"loss": 1 / (step + 1)}, step=step)
+            >>> series = tracklib.get_run(run).series("loss", last_step=499, max_points=100, aggregate="min")
+            >>> len(series), series.of_points, series.steps[-3:].tolist()
+            (100, 500, [489, 494, 499])
         """
+        if not isinstance(name, str):
+            raise ConfigError(f"name is {name!r:.200}, but takes the name of a metric")
+        checked_aggregate(aggregate)
         points = self._store.series(self.info.id, name, every=every)
-        return Series(name, points.steps, points.times, points.values)
+        series = Series(name, points.steps, points.times, points.values)
+        series = series.between(first_step, last_step).smoothed(smoothing)
+        return series if max_points is None else series.reduced(max_points, aggregate)
 
     def events(self, *kinds: str) -> list[Event]:
         """Return kept records by arrival: console lines, and the history of params, tags and notes."""
@@ -342,10 +344,57 @@ def list_runs(
     """
     wanted = replace(query or RunQuery(), **checked_conditions(conditions))
     opened = open_for_reading(store)
-    found = [with_live_status(info) for info in opened.runs(wanted)]
-    chosen = [info for info in found if not wanted.status or info.status in wanted.status]
-    listed = _Listed(opened, [info.id for info in chosen])
-    return [StoredRun(opened, info, listed) for info in chosen]
+    return runs_together(opened, live_runs(opened, wanted))
+
+
+def runs_together(store: Store, infos: Sequence[RunInfo]) -> list[StoredRun]:
+    """Return runs whose metrics are read together, once those of one of them are asked for."""
+    listed = _Listed(store, [info.id for info in infos])
+    return [StoredRun(store, info, listed) for info in infos]
+
+
+def with_lost(store: Store, query: RunQuery, *, always: bool = False) -> RunQuery:
+    """Return a query that knows which of the runs that are said to run are dead.
+
+    Args:
+        always: Also where it does not ask about what depends on that.
+    """
+    parts = [part for part in (query.where, *query.order) if part is not None]
+    asked = {field.name for part in parts for field in fields_in(part) if isinstance(field, Attribute)}
+    if not always and not query.status and asked.isdisjoint(_DERIVED):
+        return query
+    place = RunQuery(project=query.project, experiment=query.experiment, archived=None, status=(RunStatus.RUNNING,))
+    running = map(with_live_status, store.runs(place))
+    lost = tuple(info.id for info in running if info.status is not RunStatus.RUNNING)
+    return replace(query, lost=lost, lost_reason=KILLED)
+
+
+def live_runs(store: Store, query: RunQuery) -> list[RunInfo]:
+    """List the runs that a query asks for, with the status that they have in truth."""
+    with store.one_look():
+        asked = with_lost(store, query)
+        found = store.runs(asked)
+    if asked is query:
+        return [with_live_status(info) for info in found]
+    # Who dies meanwhile lives for this answer, which would not fit the question otherwise.
+    lost = set(asked.lost)
+    return [_as_killed(info) if info.id in lost else info for info in found]
+
+
+def read_together(runs: Iterable[StoredRun]) -> None:
+    """Let the metrics of runs be read with one question to each store, once those of one of them are asked for.
+
+    Of runs that were listed together, all are read at once anyway; but there may be many more of them than these.
+    """
+    waiting: dict[str, list[StoredRun]] = {}
+    for run in runs:
+        listed = run._listed  # noqa: SLF001 - one module
+        if "metrics" not in vars(run) and (listed is None or "metrics" not in vars(listed)):
+            waiting.setdefault(run.store, []).append(run)
+    for together in waiting.values():
+        listed = _Listed(together[0]._store, [run.id for run in together])  # noqa: SLF001
+        for run in together:
+            run._listed = listed  # noqa: SLF001
 
 
 def open_for_reading(store: str | os.PathLike[str] | None = None) -> Store:
@@ -372,4 +421,8 @@ def with_live_status(info: RunInfo) -> RunInfo:
         return info
     if any(writer_is_live(info.id, writer) for writer in main_writers(info.writers)):
         return info
+    return _as_killed(info)
+
+
+def _as_killed(info: RunInfo) -> RunInfo:
     return replace(info, status=RunStatus.KILLED, reason=info.reason or KILLED, end_time=info.heartbeat_at)

@@ -43,13 +43,13 @@ def _old_store(tmp_path: Path) -> tuple[Path, WriterScript]:
     return path, script
 
 
-def m004_mood(db: Database) -> None:
+def m005_mood(db: Database) -> None:
     """Stand for the next migration."""
     db.table("run").add_column("mood", str)
     db.execute("UPDATE run SET mood = 'calm'")
 
 
-def m004_broken(db: Database) -> None:
+def m005_broken(db: Database) -> None:
     """Stand for a migration that fails on the way."""
     db.table("run").add_column("mood", str)
     db.execute("UPDATE run SET no_such_column = 1")
@@ -61,6 +61,22 @@ def released(monkeypatch: pytest.MonkeyPatch, *later: object) -> None:
     monkeypatch.setattr(schema, "MIGRATIONS", migrations)
     for module in (schema, connection_module):
         monkeypatch.setattr(module, "VERSION", len(migrations))
+
+
+ODD_PARAMS: list[tuple[str, str, object]] = [
+    ("none", "null", None),
+    ("yes", "true", True),
+    ("nan", "nan", {"$float": "nan"}),
+    ("inf", "inf", {"$float": "inf"}),
+    ("whole", "5", 5),
+    ("real", "5.0", 5.0),
+    ("small", "1e-05", 1e-05),
+    ("huge", str(10**400), 10**400),
+    ("list", "[1]", [1]),
+    ("empty", "{}", {}),
+    ("word", "adam", "sgd"),
+]
+"""By name, a text and a value that the table has the same text of."""
 
 
 def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -75,12 +91,16 @@ def left_by(version: int, path: Path) -> None:
     """Bring a file back to what an older version left."""
     connection = sqlite3.connect(path)
     with connection:
-        for table in ("artifact_version", "artifact_alias", "artifact_use"):
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("DROP INDEX idx_artifact_project_name_version")
-        connection.execute("DROP INDEX idx_artifact_checksum")
-        for column in ("project", "aliases", "score"):
-            connection.execute(f"ALTER TABLE artifact DROP COLUMN {column}")
+        connection.execute("ALTER TABLE param DROP COLUMN type")
+        connection.execute("DROP INDEX idx_series_name_last_run_key")
+        connection.execute("CREATE INDEX idx_series_name_last ON series (name, last)")
+        if version < 3:
+            for table in ("artifact_version", "artifact_alias", "artifact_use"):
+                connection.execute(f"DROP TABLE {table}")
+            connection.execute("DROP INDEX idx_artifact_project_name_version")
+            connection.execute("DROP INDEX idx_artifact_checksum")
+            for column in ("project", "aliases", "score"):
+                connection.execute(f"ALTER TABLE artifact DROP COLUMN {column}")
         if version < 2:
             connection.execute("ALTER TABLE writer DROP COLUMN seconds")
         connection.execute("DELETE FROM _sqlite_migrations WHERE id > ?", (version,))
@@ -141,7 +161,7 @@ def test_an_older_store_is_brought_up_to_date(
 ) -> None:
     """A later version adds what it needs when it opens the file, and everything in it stays."""
     path, script = old_store
-    released(monkeypatch, m004_mood)
+    released(monkeypatch, m005_mood)
     with SqliteStore(f"sqlite:///{path}") as store:
         script.ship(store, points({"loss": [3.0]}, steps=[2]))
         assert store.series(script.run, "loss").values.tolist() == [1.0, 2.0, 3.0]
@@ -150,7 +170,7 @@ def test_an_older_store_is_brought_up_to_date(
     assert rows(path, "PRAGMA user_version") == [(schema.VERSION,)]
     marks = [name for (name,) in rows(path, "SELECT name FROM _sqlite_migrations ORDER BY id")]
     assert marks == [migration.__name__ for migration in schema.MIGRATIONS]
-    assert marks[-1] == "m004_mood"
+    assert marks[-1] == "m005_mood"
 
 
 def test_reading_brings_up_to_date_as_well(
@@ -158,7 +178,7 @@ def test_reading_brings_up_to_date_as_well(
 ) -> None:
     """An older store can be read without anything being written to it first, and a second time."""
     path, script = old_store
-    released(monkeypatch, m004_mood)
+    released(monkeypatch, m005_mood)
 
     for _ in range(2):
         with SqliteStore(f"sqlite:///{path}") as store:
@@ -172,7 +192,7 @@ def test_many_may_bring_up_to_date_at_once(
 ) -> None:
     """Of several that open an older store at the same moment, one migrates and the others wait."""
     path, script = old_store
-    released(monkeypatch, m004_mood)
+    released(monkeypatch, m005_mood)
 
     def read(_: int) -> list[str]:
         with SqliteStore(f"sqlite:///{path}") as store:
@@ -190,7 +210,7 @@ def test_a_migration_that_fails_changes_nothing(
     path, script = old_store
     before = rows(path, "SELECT sql FROM sqlite_master")
     with monkeypatch.context() as later:
-        released(later, m004_broken)
+        released(later, m005_broken)
         with pytest.raises(StoreError, match="no_such_column"):
             SqliteStore(f"sqlite:///{path}").runs(RunQuery())
 
@@ -238,6 +258,27 @@ def test_a_store_of_the_second_version_keeps_its_artifacts(tmp_path: Path) -> No
     assert rows(path, "PRAGMA user_version") == [(schema.VERSION,)]
 
 
+def test_a_store_of_the_third_version_learns_the_types_of_its_params(tmp_path: Path) -> None:
+    """What could be a text or something else by its text alone is told from the params as they were given."""
+    path, script = tmp_path / "tracklib.db", WriterScript()
+    alike = {name: [text, value] for name, text, value in ODD_PARAMS}
+    params = {name: dict(zip(("text", "value"), values, strict=True)) for name, values in alike.items()}
+    with SqliteStore(f"sqlite:///{path}") as store:
+        script.ship(store, script.record(RecordKind.PARAMS, params=params))
+    told = "SELECT name, text, number, type FROM param ORDER BY name"
+    before = rows(path, told)
+    left_by(3, path)
+    connection = sqlite3.connect(path)
+    with connection:  # As that version kept it.
+        connection.execute("UPDATE param SET number = NULL WHERE name = 'huge.value'")
+    connection.close()
+
+    with SqliteStore(f"sqlite:///{path}") as store:
+        assert [info.id for info in store.runs(RunQuery())] == [script.run]
+    assert rows(path, told) == before
+    assert {row[3] for row in before} == {"null", "boolean", "integer", "real", "text", "json"}
+
+
 def test_claims_outlive_runs(tmp_path: Path) -> None:
     """Which numbers were given out stands in a table of its own, with the content that has them."""
     path, script = tmp_path / "tracklib.db", WriterScript()
@@ -270,20 +311,20 @@ def test_params_lie_flat_in_a_table(tmp_path: Path) -> None:
         script.ship(store, script.record(RecordKind.PARAMS, params={**params, "gone": {"a": 1}}))
         script.ship(store, script.record(RecordKind.PARAMS, params={"gone": 2}))
 
-    found = rows(tmp_path / "tracklib.db", "SELECT name, text, number FROM param ORDER BY name")
-    assert {str(name): (text, number) for name, text, number in found} == {
-        "amp": ("true", 1.0),
-        "gone": ("2", 2.0),
-        "huge": (str(10**400), None),
-        "lr": ("nan", None),
-        "model.act": ("relu", None),
-        "model.empty": ("{}", None),
-        "model.hidden": ("128", 128.0),
-        "model.sizes": ("[1,2]", None),
-        "most": ("-inf", float("-inf")),
-        "none": ("null", None),
-        "odd": ('{"$repr":"<x>","$type":"a.B"}', None),
-        "schema.$ref": ("1", 1.0),
+    found = rows(tmp_path / "tracklib.db", "SELECT name, text, number, type FROM param ORDER BY name")
+    assert {str(name): tuple(row) for name, *row in found} == {
+        "amp": ("true", 1.0, "boolean"),
+        "gone": ("2", 2.0, "integer"),
+        "huge": (str(10**400), float("inf"), "integer"),
+        "lr": ("nan", None, "real"),
+        "model.act": ("relu", None, "text"),
+        "model.empty": ("{}", None, "json"),
+        "model.hidden": ("128", 128.0, "integer"),
+        "model.sizes": ("[1,2]", None, "json"),
+        "most": ("-inf", float("-inf"), "real"),
+        "none": ("null", None, "null"),
+        "odd": ('{"$repr":"<x>","$type":"a.B"}', None, "json"),
+        "schema.$ref": ("1", 1.0, "integer"),
     }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from tracklib.errors import ConfigError, CorruptData
+from tracklib.errors import ConfigError, CorruptData, StoreError
+from tracklib.stores.questions import ArtifactQuery, FieldNames, RunQuery, RunTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
         Experiment,
         Project,
         RunInfo,
-        RunStatus,
         SeriesPoints,
+        SqlRows,
         Summary,
     )
 
@@ -34,7 +35,9 @@ __all__ = [
     "SCHEMES",
     "ArtifactQuery",
     "Compacted",
+    "FieldNames",
     "RunQuery",
+    "RunTime",
     "Store",
     "StoredBlob",
     "default_uri",
@@ -56,57 +59,6 @@ _READ_ONLY: Final = frozenset(
     {"data", "ftp", "generic", "git", "github", "http", "https", "jlab", "jupyter", "reference", "zip"}
 )
 """What fsspec knows and no run can be written to. Web addresses are meant for servers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunQuery:
-    """Which runs to list, and in which order. A field that is None or empty asks for nothing.
-
-    Attributes:
-        ids: Whole ids.
-        id_prefix: The first characters of ids.
-        tags: All of these must be there with these values.
-        archived: None lists archived runs too; False leaves them out.
-        order_by: "created" or the name of a metric, whose last value is meant.
-        limit: How many at the most.
-        offset: How many to pass over.
-    """
-
-    project: str | None = None
-    experiment: str | None = None
-    name: str | None = None
-    ids: tuple[str, ...] = ()
-    id_prefix: str = ""
-    parent: str | None = None
-    status: tuple[RunStatus, ...] = ()
-    tags: dict[str, str] = field(default_factory=dict)
-    archived: bool | None = False
-    order_by: str = "created"
-    descending: bool = True
-    limit: int | None = None
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArtifactQuery:
-    """Which artifacts to list. A field that is None or empty asks for nothing.
-
-    Attributes:
-        project: The project that counts their versions; "" for those that belong to their runs alone.
-        ids: Whole ids.
-        checksum: Of the artifact, not of a file.
-        run: Id of the run that logged them.
-        files: Whether their files are to be listed with them, of which there may be very many.
-    """
-
-    project: str | None = None
-    name: str | None = None
-    type: str | None = None
-    version: int | None = None
-    ids: tuple[str, ...] = ()
-    checksum: str = ""
-    run: str | None = None
-    files: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +283,14 @@ class Store(ABC):
         """List runs. The bulky fields (source diff and untracked files, environment packages) are left empty."""
 
     @abstractmethod
+    def run_times(self, query: RunQuery) -> list[RunTime]:
+        """Return when each run that a query asks for was made; its order, limit and offset do not count."""
+
+    @abstractmethod
+    def field_names(self, project: str | None = None, experiment: str | None = None) -> FieldNames:
+        """Return the names of all params, metrics and tags that runs have, or those of a project or experiment."""
+
+    @abstractmethod
     def run(self, run: str) -> RunInfo:
         """Return a run, whole.
 
@@ -395,6 +355,25 @@ class Store(ABC):
         Raises:
             NotFound: There is no run of this id.
         """
+
+    def query(
+        self, sql: str, arguments: Sequence[Any] | Mapping[str, Any] = (), *, limit: int | None = None
+    ) -> SqlRows:
+        """Return what one SELECT finds in the tables of `docs/store-format.md`, and change nothing.
+
+        A store that keeps runs otherwise has these tables of what it knows of them, without the points.
+
+        Args:
+            sql: One statement that reads.
+            arguments: What stands in the place of `?` or `:name`.
+            limit: How many rows at the most.
+
+        Raises:
+            ConfigError: The statement is wrong or does more than read.
+            NotFound: There is no store yet.
+            StoreError: This store has no tables.
+        """
+        raise StoreError(f"the store {self.uri} has no tables that could be asked in SQL")
 
     @abstractmethod
     def close(self) -> None:

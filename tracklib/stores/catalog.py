@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from tracklib.stores.base import RunQuery
 
 __all__ = [
-    "find_runs",
     "list_events",
     "list_experiments",
     "list_projects",
@@ -129,66 +127,6 @@ def _archived_where(column: str, archived: bool | None) -> str:
 
 
 # ---- runs
-
-
-def find_runs(connection: sqlite3.Connection, query: RunQuery) -> list[int]:
-    """Return the keys of the runs that a query asks for, in its order."""
-    clauses, arguments = _conditions(query)
-    direction = "DESC" if query.descending else "ASC"
-    order, join = f"run.created_at {direction}, run.id {direction}", ""
-    values: list[Any] = []
-    if query.order_by != "created":
-        last, join, values = _last_value(connection, query.order_by)
-        order = f"{last} {direction} NULLS LAST, {order}"
-    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-    rows = connection.execute(
-        "SELECT run.key FROM run JOIN experiment ON experiment.id = run.experiment_id"  # noqa: S608 - our own words
-        f" JOIN project ON project.id = experiment.project_id {join} {where} ORDER BY {order} LIMIT ? OFFSET ?",
-        [*values, *arguments, -1 if query.limit is None else query.limit, query.offset],
-    )
-    return [row[0] for row in rows]
-
-
-def _last_value(connection: sqlite3.Connection, metric: str) -> tuple[str, str, list[Any]]:
-    """Return the expression for the last value of a metric, the joins that it needs, and their arguments."""
-    from tracklib.stores.points import latest_values
-
-    join = "LEFT JOIN series ON series.run_key = run.key AND series.name = ?"
-    latest = [value for pair in latest_values(connection, metric).items() for value in pair]
-    if not latest:
-        return "series.last", join, [metric]
-    rows = ", ".join(["(?, ?)"] * (len(latest) // 2))
-    join += f" LEFT JOIN (VALUES {rows}) AS latest ON latest.column1 = run.key"
-    return "iif(latest.column1 IS NULL, series.last, latest.column2)", join, [metric, *latest]
-
-
-def _conditions(query: RunQuery) -> tuple[list[str], list[Any]]:  # noqa: C901 - one turn for each field
-    clauses: list[str] = []
-    arguments: list[Any] = []
-
-    def add(clause: str, *values: Any) -> None:
-        clauses.append(clause)
-        arguments.extend(values)
-
-    for column, value in (
-        ("project.name", query.project),
-        ("experiment.name", query.experiment),
-        ("run.name", query.name),
-        ("run.parent", query.parent),
-    ):
-        if value is not None:
-            add(f"{column} = ?", value)
-    if query.id_prefix:
-        add("run.id >= ? AND run.id < ?", query.id_prefix, query.id_prefix + "\x7f")
-    for column, values in (("run.id", query.ids), ("run.status", query.status)):
-        if values:
-            # As one argument: SQLite takes some thousands at the most.
-            add(f"{column} IN (SELECT value FROM json_each(?))", json.dumps(values))  # noqa: S608 - our own names
-    for name, content in query.tags.items():
-        add("EXISTS (SELECT 1 FROM tag WHERE tag.run_key = run.key AND tag.name = ? AND tag.value = ?)", name, content)
-    if query.archived is not None:
-        add(f"run.archived_at IS {'NOT ' if query.archived else ''}NULL")
-    return clauses, arguments
 
 
 def read_runs(connection: sqlite3.Connection, keys: Sequence[int], *, whole: bool) -> list[RunInfo]:

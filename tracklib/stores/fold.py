@@ -7,11 +7,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tracklib.model import ExperimentStatus, RecordKind, RunStatus, flatten_params, new_id
+from tracklib.model import ExperimentStatus, RecordKind, RunStatus, new_id
 from tracklib.records import is_mark
 from tracklib.stores.artifact_fold import is_deletion, put_alias, put_artifact, put_use
 from tracklib.stores.compact_json import dump
-from tracklib.values import restore
+from tracklib.stores.param_rows import param_rows
 
 if TYPE_CHECKING:
     import sqlite3
@@ -258,8 +258,8 @@ def _params(connection: sqlite3.Connection, run: int, writer: int, record: Recor
     connection.execute("UPDATE run SET params = ? WHERE key = ?", (dump(merged), run))
     connection.execute("DELETE FROM param WHERE run_key = ?", (run,))
     connection.executemany(
-        "INSERT OR REPLACE INTO param (run_key, name, text, number) VALUES (?, ?, ?, ?)",
-        ((run, name, *_param_columns(value)) for name, value in flatten_params(merged)),
+        "INSERT OR REPLACE INTO param (run_key, name, text, number, type) VALUES (?, ?, ?, ?, ?)",
+        ((run, name, *row) for name, row in param_rows(merged)),
     )
 
 
@@ -271,24 +271,6 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         nested = all(isinstance(one, dict) and not is_mark(one) for one in (value, before))
         result[key] = _merged(before or {}, value) if nested else value
     return result
-
-
-def _param_columns(value: Any) -> tuple[str, float | None]:
-    if isinstance(value, bool) or value is None:
-        return dump(value), None if value is None else float(value)
-    if isinstance(value, (int, float)):
-        return dump(value), _as_real(value)
-    number = restore(value)
-    if isinstance(number, float):
-        return value["$float"], None if math.isnan(number) else number
-    return value if isinstance(value, str) else dump(value), None
-
-
-def _as_real(value: float) -> float | None:
-    try:
-        return float(value)
-    except OverflowError:
-        return None
 
 
 def _tags(connection: sqlite3.Connection, run: int, writer: int, record: Record) -> None:

@@ -17,6 +17,8 @@ from tracklib.stores.object_catalog import Catalog, damaged_part
 from tracklib.stores.object_export import WriterObjects, export_batches
 from tracklib.stores.object_news import missing_records, records_keys, segments_of
 from tracklib.stores.object_refresh import Refresher
+from tracklib.stores.run_names import find_names
+from tracklib.stores.run_search import find_runs, find_times
 from tracklib.stores.segments import decode_rows, read_points
 
 if TYPE_CHECKING:
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
         Project,
         RunInfo,
         SeriesPoints,
+        SqlRows,
         Summary,
     )
-    from tracklib.stores.base import RunQuery
+    from tracklib.stores.base import FieldNames, RunQuery, RunTime
     from tracklib.stores.bucket import Bucket, Listed
     from tracklib.stores.segments import Rows
 
@@ -104,7 +107,19 @@ class ObjectReader:
         """List runs."""
         self.refresher.refresh()
         with self.catalog.reading() as connection:
-            return tables.read_runs(connection, tables.find_runs(connection, query), whole=False)
+            return tables.read_runs(connection, find_runs(connection, query), whole=False)
+
+    def run_times(self, query: RunQuery) -> list[RunTime]:
+        """Return when runs were made."""
+        self.refresher.refresh()
+        with self.catalog.reading() as connection:
+            return find_times(connection, query)
+
+    def field_names(self, project: str | None, experiment: str | None) -> FieldNames:
+        """Return the names of what runs have."""
+        self.refresher.refresh()
+        with self.catalog.reading() as connection:
+            return find_names(connection, project, experiment)
 
     def summaries(self, runs: Sequence[str]) -> dict[str, dict[str, Summary]]:
         """Return summaries by run and name."""
@@ -153,6 +168,13 @@ class ObjectReader:
                     "or its run is deleted"
                 )
             return artifact_catalog.named_blobs(connection)
+
+    def query(self, sql: str, arguments: Sequence[Any] | Mapping[str, Any], *, limit: int | None) -> SqlRows:
+        """Ask the tables in SQL, after bringing them up to date."""
+        from tracklib.stores.sql_reading import read_rows
+
+        self.refresher.refresh_artifacts()
+        return read_rows(self.catalog.path, sql, arguments, limit=limit)
 
     # ---- of one run
 

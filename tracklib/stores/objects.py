@@ -35,9 +35,10 @@ if TYPE_CHECKING:
         Project,
         RunInfo,
         SeriesPoints,
+        SqlRows,
         Summary,
     )
-    from tracklib.stores.base import ArtifactQuery, StoredBlob
+    from tracklib.stores.base import ArtifactQuery, FieldNames, RunTime, StoredBlob
     from tracklib.stores.blobs import BlobFolder
     from tracklib.stores.bucket_blobs import BucketBlobs
     from tracklib.stores.object_reading import ObjectReader
@@ -227,6 +228,12 @@ class ObjectStore(Store):
     def runs(self, query: RunQuery) -> list[RunInfo]:  # noqa: D102
         return self._reader.runs(query)
 
+    def run_times(self, query: RunQuery) -> list[RunTime]:  # noqa: D102
+        return self._reader.run_times(query)
+
+    def field_names(self, project: str | None = None, experiment: str | None = None) -> FieldNames:  # noqa: D102
+        return self._reader.field_names(project, experiment)
+
     def run(self, run: str) -> RunInfo:  # noqa: D102
         return self._reader.run(run)
 
@@ -258,6 +265,11 @@ class ObjectStore(Store):
 
     def export(self, run: str) -> Iterator[Batch]:  # noqa: D102
         return self._reader.export(run)
+
+    def query(  # noqa: D102
+        self, sql: str, arguments: Sequence[Any] | Mapping[str, Any] = (), *, limit: int | None = None
+    ) -> SqlRows:
+        return self._reader.query(sql, arguments, limit=limit)
 
     def close(self) -> None:  # noqa: D102
         reader = self.__dict__.get("_reader")

@@ -26,16 +26,17 @@ from tracklib.stores.chunks import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from tracklib.records import Batch, PointGroup, ScatteredPoints
 
 __all__ = [
+    "SUMMARY_COLUMNS",
     "add_points",
     "check_series",
-    "latest_values",
+    "folded_rows",
     "merged_points",
     "put_sums",
     "read_series",
@@ -66,7 +67,7 @@ UPDATE series SET count = count + ?2, nan_count = nan_count + ?3, sum = sum + ?4
   first_step = min(coalesce(first_step, ?7), ?7), last_step = max(coalesce(last_step, ?8), ?8)
 WHERE id = ?1
 """  # noqa: S608 - our own words
-_COLUMNS = "name, last, min, max, sum, count, nan_count, first_step, last_step, last_time, last_start"
+SUMMARY_COLUMNS: Final = "name, last, min, max, sum, count, nan_count, first_step, last_step, last_time, last_start"
 
 
 def series_ids(connection: sqlite3.Connection, run: int, names: Iterable[str], known: dict[str, int]) -> None:
@@ -262,7 +263,7 @@ def put_sums(connection: sqlite3.Connection, run: int, writers: Sequence[tuple[f
             folded = rows.setdefault(name, [run, name, None, None, None, 0.0, 0, 0, None, None, None, None])
             _fold(folded, (None, count, missing, total, low, high, first, last, final, time, began))
     connection.execute("DELETE FROM series WHERE run_key = ?", (run,))
-    columns = f"run_key, {_COLUMNS}"
+    columns = f"run_key, {SUMMARY_COLUMNS}"
     connection.executemany(
         f"INSERT INTO series ({columns}) VALUES ({', '.join('?' * 12)})",  # noqa: S608 - our own names
         rows.values(),
@@ -276,11 +277,21 @@ def _number(value: Any) -> Any:
 def read_summaries(connection: sqlite3.Connection, runs: dict[int, str]) -> dict[str, dict[str, Summary]]:
     """Return summaries by run id and name for runs given as key to id; what is not summarised yet is folded in."""
     result: dict[str, dict[str, Summary]] = {run: {} for run in runs.values()}
-    rows: dict[int, list[Any]] = {}
-    for keys in _portions(list(runs)):
+    for row in folded_rows(connection, list(runs)):
+        if row[6]:
+            result[runs[row[0]]][row[1]] = _summary(row[1:11])
+    return result
+
+
+def folded_rows(connection: sqlite3.Connection, runs: list[int]) -> Iterator[list[Any]]:
+    """Yield the rows of the series of runs given by key: the run, and `SUMMARY_COLUMNS` with all that was logged."""
+    for keys in _portions(runs):
         marks = ",".join("?" * len(keys))
-        found = connection.execute(f"SELECT id, run_key, {_COLUMNS} FROM series WHERE run_key IN ({marks})", keys)  # noqa: S608 - only marks are put in
-        rows.update({row[0]: list(row[1:]) for row in found})
+        found = connection.execute(
+            f"SELECT id, run_key, {SUMMARY_COLUMNS} FROM series WHERE run_key IN ({marks})",  # noqa: S608 - only marks are put in
+            keys,
+        )
+        rows = {row[0]: list(row[1:]) for row in found}
         pending = connection.execute(
             "SELECT batch.data, writer.started_at FROM batch JOIN writer ON writer.key = batch.writer_key"  # noqa: S608 - as above
             f" WHERE writer.run_key IN ({marks}) AND batch.id > writer.summarised ORDER BY batch.id",
@@ -289,31 +300,7 @@ def read_summaries(connection: sqlite3.Connection, runs: dict[int, str]) -> dict
         for data, began in pending:
             for change in summary_rows(decode_batch(data), began):
                 _fold(rows[change[0]], change)
-    for row in rows.values():
-        if row[6]:
-            result[runs[row[0]]][row[1]] = _summary(row[1:11])
-    return result
-
-
-def latest_values(connection: sqlite3.Connection, name: str) -> dict[int, float | None]:
-    """Return by key of run the last value of a series in those runs where the table of series does not have it yet."""
-    # CROSS JOIN makes SQLite begin with the batches, which are few, and not with the series, of which each run has one.
-    rows = connection.execute(
-        "SELECT series.run_key, series.id, last_step, last_start, last, started_at, data"
-        " FROM batch CROSS JOIN writer ON writer.key = writer_key CROSS JOIN series ON series.run_key = writer.run_key"
-        " WHERE batch.id > summarised AND series.name = ? ORDER BY batch.id",
-        (name,),
-    )
-    found: dict[int, tuple[int | None, float, float | None]] = {}
-    for run, series, step, start, last, began, data in rows:
-        step, start, last = found.get(run, (step, start, last))  # noqa: PLW2901 - what the batches before said
-        points = _of_batch(data, series)
-        if points is not None:
-            row = len(points.steps) - 1 - int(points.steps[::-1].argmax())
-            if step is None or (points.steps[row], began) >= (step, start):
-                step, start, last = int(points.steps[row]), began, float(points.values[row])  # noqa: PLW2901 - as above
-        found[run] = step, start, last
-    return {run: last for run, (_, _, last) in found.items()}
+        yield from rows.values()
 
 
 def _portions(keys: list[int], size: int = 500) -> Iterable[list[int]]:

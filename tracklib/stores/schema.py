@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tracklib.stores.param_rows import set_param_types
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
@@ -280,10 +282,19 @@ def m003_artifact_versions(db: Database) -> None:
         db.table(name).create_index(["project", "name"])
 
 
+def m004_param_types(db: Database) -> None:
+    """Keep of each param what kind of value it is, and let orders by a metric be read from an index alone."""
+    db.execute('ALTER TABLE "param" ADD COLUMN "type" TEXT NOT NULL DEFAULT \'text\'')
+    set_param_types(db.conn)
+    db.execute('DROP INDEX "idx_series_name_last"')
+    db.table("series").create_index(["name", "last", "run_key"])
+
+
 MIGRATIONS: Final[tuple[Callable[[Database], None], ...]] = (
     m001_initial,
     m002_writer_seconds,
     m003_artifact_versions,
+    m004_param_types,
 )
 VERSION: Final = len(MIGRATIONS)
 

@@ -115,7 +115,7 @@ CREATE TABLE "writer" (
 CREATE UNIQUE INDEX "idx_writer_run_key_writer"
     ON "writer" ("run_key", "writer");
 
-CREATE TABLE "param" ("run_key" INTEGER NOT NULL REFERENCES "run"("key"), "name" TEXT NOT NULL, "text" TEXT, "number" REAL, PRIMARY KEY ("run_key", "name")) WITHOUT ROWID;
+CREATE TABLE "param" ("run_key" INTEGER NOT NULL REFERENCES "run"("key"), "name" TEXT NOT NULL, "text" TEXT, "number" REAL, "type" TEXT NOT NULL DEFAULT 'text', PRIMARY KEY ("run_key", "name")) WITHOUT ROWID;
 
 CREATE INDEX "idx_param_name_number"
     ON "param" ("name", "number");
@@ -189,9 +189,6 @@ CREATE TABLE "series" (
 
 CREATE UNIQUE INDEX "idx_series_run_key_name"
     ON "series" ("run_key", "name");
-
-CREATE INDEX "idx_series_name_last"
-    ON "series" ("name", "last");
 
 CREATE TABLE "batch" (
    "id" INTEGER PRIMARY KEY,
@@ -285,8 +282,13 @@ CREATE INDEX "idx_artifact_use_run_key"
 CREATE INDEX "idx_artifact_use_project_name"
     ON "artifact_use" ("project", "name");
 
+CREATE INDEX "idx_series_name_last_run_key"
+    ON "series" ("name", "last", "run_key");
+
 INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm001_initial', datetime('now'));
 
 INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm002_writer_seconds', datetime('now'));
 
-INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm003_artifact_versions', datetime('now'))
+INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm003_artifact_versions', datetime('now'));
+
+INSERT INTO "_sqlite_migrations" ("migration_set", "name", "applied_at") VALUES ('tracklib', 'm004_param_types', datetime('now'))

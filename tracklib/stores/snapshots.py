@@ -12,6 +12,7 @@ from tracklib.records import RunStatus
 from tracklib.stores.arrow import parquet
 from tracklib.stores.layout import VERSION
 from tracklib.stores.object_catalog import LACKING, read_note, write_note
+from tracklib.stores.param_rows import set_param_types
 
 if TYPE_CHECKING:
     import sqlite3
@@ -53,6 +54,9 @@ _ARTIFACT: Final = (
 _OLDER: Final = {"project": "", "aliases": "[]", "score": None}
 """What snapshots of older versions do not say of an artifact."""
 
+_PARAM: Final = ("number", "text", "type")
+"""Snapshots of older versions do not say the type."""
+
 _FILE: Final = ("path", "size", "checksum")
 
 _SAID: Final = {
@@ -70,14 +74,17 @@ _NOTES: Final = b"tracklib"
 def dump_snapshot(connection: sqlite3.Connection) -> bytes:
     """Return all runs of the catalog, one row each, as a Parquet file.
 
-    Params, tags and metrics are maps by name: of a param its `text` and, where it is one, its `number`; of a metric its
-    summary. Its metadata hold projects, experiments and how far the catalog was.
+    Params, tags and metrics are maps by name: of a param its `text`, its `type` and, where it is one, its `number`;
+    of a metric its summary. Its metadata hold projects, experiments and how far the catalog was.
     """
     pa, pq = parquet()
     keys = [row[0] for row in connection.execute("SELECT key FROM run ORDER BY id")]
     columns = _plain_columns(connection, pa)
     columns["params"] = _map(
-        pa, keys, _params(connection), pa.struct([("number", pa.float64()), ("text", pa.string())])
+        pa,
+        keys,
+        _params(connection),
+        pa.struct([("number", pa.float64()), ("text", pa.string()), ("type", pa.string())]),
     )
     columns["tags"] = _map(pa, keys, _tags(connection), pa.string())
     columns["metrics"] = _map(pa, keys, _metrics(connection), _sums_type(pa))
@@ -130,8 +137,8 @@ def _map(pa: Any, keys: list[int], entries: Iterable[tuple[int, str, Any]], kind
 
 
 def _params(connection: sqlite3.Connection) -> Iterable[tuple[int, str, Any]]:
-    rows = connection.execute("SELECT run_key, name, number, text FROM param")
-    return ((run, name, {"number": number, "text": text}) for run, name, number, text in rows)
+    rows = connection.execute("SELECT run_key, name, number, text, type FROM param")
+    return ((run, name, {"number": number, "text": text, "type": kind}) for run, name, number, text, kind in rows)
 
 
 def _tags(connection: sqlite3.Connection) -> Iterable[tuple[int, str, Any]]:
@@ -220,10 +227,13 @@ def _fill(connection: sqlite3.Connection, table: Any, notes: dict[str, Any]) -> 
             _insert(connection, name, list(row), [list(row.values())])
     ids = [*range(1, len(table) + 1)]
     _fill_runs(connection, table, ids)
-    for column, target, fields in (("params", "param", ("number", "text")), ("metrics", "series", tuple(_SERIES))):
+    for column, target, fields in (("params", "param", _PARAM), ("metrics", "series", tuple(_SERIES))):
         owners, keys, items = _flat(table.column(column), ids)
-        values = [items.field(field).to_pylist() for field in fields]
-        _insert(connection, target, ["run_key", "name", *fields], zip(owners, keys, *values, strict=True))
+        told = [field for field in fields if items.type.get_field_index(field) >= 0]
+        values = [items.field(field).to_pylist() for field in told]
+        _insert(connection, target, ["run_key", "name", *told], zip(owners, keys, *values, strict=True))
+        if len(told) < len(fields):
+            set_param_types(connection)
     owners, keys, items = _flat(table.column("tags"), ids)
     _insert(connection, "tag", ["run_key", "name", "value"], zip(owners, keys, items.to_pylist(), strict=True))
     _fill_details(connection, table, ids)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tracklib.errors import ConfigError, NotFound
 from tracklib.stores.base import ArtifactQuery, RunQuery, Store, is_next
@@ -15,7 +15,7 @@ from tracklib.stores.connection import SqliteFile
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from tracklib.model import (
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
         Project,
         RunInfo,
         SeriesPoints,
+        SqlRows,
         Summary,
     )
-    from tracklib.stores.base import StoredBlob
+    from tracklib.stores.base import FieldNames, RunTime, StoredBlob
     from tracklib.stores.blobs import BlobFolder
 
 __all__ = ["SqliteStore"]
@@ -192,9 +193,22 @@ class SqliteStore(Store):
 
     def runs(self, query: RunQuery) -> list[RunInfo]:  # noqa: D102
         from tracklib.stores import catalog
+        from tracklib.stores.run_search import find_runs
 
         with self._file.reading() as connection:
-            return catalog.read_runs(connection, catalog.find_runs(connection, query), whole=False)
+            return catalog.read_runs(connection, find_runs(connection, query), whole=False)
+
+    def run_times(self, query: RunQuery) -> list[RunTime]:  # noqa: D102
+        from tracklib.stores.run_search import find_times
+
+        with self._file.reading() as connection:
+            return find_times(connection, query)
+
+    def field_names(self, project: str | None = None, experiment: str | None = None) -> FieldNames:  # noqa: D102
+        from tracklib.stores.run_names import find_names
+
+        with self._file.reading() as connection:
+            return find_names(connection, project, experiment)
 
     def run(self, run: str) -> RunInfo:  # noqa: D102
         from tracklib.stores import catalog
@@ -261,6 +275,15 @@ class SqliteStore(Store):
             _key(connection, run)
         # Through a connection of its own: others use this instance while the batches are being taken.
         return export_run(SqliteFile(self.path), run)
+
+    def query(  # noqa: D102
+        self, sql: str, arguments: Sequence[Any] | Mapping[str, Any] = (), *, limit: int | None = None
+    ) -> SqlRows:
+        from tracklib.stores.sql_reading import read_rows
+
+        with self._file.reading():  # It is there, is ours, and has the tables of this version.
+            pass
+        return read_rows(self.path, sql, arguments, limit=limit)
 
     def open_blob(self, checksum: str) -> BinaryIO:  # noqa: D102
         return self._blobs.open(checksum)

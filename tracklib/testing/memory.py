@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,9 @@ import numpy as np
 from tracklib.errors import NotFound
 from tracklib.model import Alias, Experiment, Project, SeriesPoints, Source, Summary
 from tracklib.records import RecordKind, new_id
-from tracklib.stores.base import ArtifactQuery, Store, is_next
+from tracklib.stores.base import ArtifactQuery, FieldNames, RunQuery, RunTime, Store, is_next
+from tracklib.testing.answering import answered
+from tracklib.testing.evaluating import Facts, param_names
 from tracklib.testing.folding import RunLog
 from tracklib.testing.memory_blobs import MemoryBlobs
 from tracklib.testing.summaries import summary_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from tracklib.model import Artifact, ArtifactUse, Event, RunInfo
     from tracklib.records import Batch
-    from tracklib.stores.base import RunQuery, StoredBlob
+    from tracklib.stores.base import StoredBlob
 
     _Told = TypeVar("_Told", Alias, ArtifactUse)
 
@@ -175,12 +176,7 @@ class MemoryStore(Store):
             )
 
     def runs(self, query: RunQuery) -> list[RunInfo]:  # noqa: D102
-        with self._all.lock:
-            found = [info for info in map(self.run, self._all.runs) if _meets(info, query)]
-            found.sort(key=lambda info: (info.created_at, info.id), reverse=query.descending)
-            if query.order_by != "created":
-                found = self._by_metric(found, query)
-            part = found[query.offset :][: query.limit]
+        part = self._answered(query)[query.offset :][: query.limit]
         return [
             replace(
                 info,
@@ -190,14 +186,25 @@ class MemoryStore(Store):
             for info in part
         ]
 
-    def _by_metric(self, found: list[RunInfo], query: RunQuery) -> list[RunInfo]:
-        lasts: dict[str, float] = {}
-        for info in found:
-            points = self._all.runs[info.id].series().get(query.order_by)
-            lasts[info.id] = math.nan if points is None else summary_of("", *points).last
-        ordered = [info for info in found if not math.isnan(lasts[info.id])]
-        ordered.sort(key=lambda info: lasts[info.id], reverse=query.descending)
-        return ordered + [info for info in found if math.isnan(lasts[info.id])]
+    def _answered(self, query: RunQuery) -> list[RunInfo]:
+        with self._all.lock:
+            metrics = self.summaries(list(self._all.runs))
+            return answered([Facts(self.run(run), metrics[run]) for run in self._all.runs], query)
+
+    def run_times(self, query: RunQuery) -> list[RunTime]:  # noqa: D102
+        found = self._answered(query)
+        lost = {info.id for info in found if info.id in query.lost}
+        return [RunTime(info.created_at, "killed" if info.id in lost else str(info.status)) for info in found]
+
+    def field_names(self, project: str | None = None, experiment: str | None = None) -> FieldNames:  # noqa: D102
+        found = self._answered(RunQuery(project=project, experiment=experiment, archived=None))
+        return FieldNames(
+            params=_sorted_names(name for info in found for name in param_names(info.params)),
+            metrics=_sorted_names(
+                name for names in self.summaries([info.id for info in found]).values() for name in names
+            ),
+            tags=_sorted_names(name for info in found for name in info.tags),
+        )
 
     def run(self, run: str) -> RunInfo:  # noqa: D102
         with self._all.lock:
@@ -338,23 +345,8 @@ def _is_wanted(archived_at: float | None, archived: bool | None) -> bool:
     return archived is None or archived == (archived_at is not None)
 
 
-def _meets(info: RunInfo, query: RunQuery) -> bool:
-    return (
-        all(
-            wanted is None or wanted == actual
-            for wanted, actual in (
-                (query.project, info.project),
-                (query.experiment, info.experiment),
-                (query.name, info.name),
-                (query.parent, info.parent),
-            )
-        )
-        and _is_among(info.id, query.ids)
-        and _is_among(info.status, query.status)
-        and info.id.startswith(query.id_prefix)
-        and query.tags.items() <= info.tags.items()
-        and _is_wanted(info.archived_at, query.archived)
-    )
+def _sorted_names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(names)))
 
 
 def _is_among(value: str, wanted: Iterable[str]) -> bool:

@@ -1,9 +1,10 @@
 """One suite for all stores: whoever writes a store proves it by passing `StoreContract`.
 
 The modules beside this one hold its parts: `appends`, `points`, `summaries`, `runs`, `resumption`, `queries`,
-`catalog`, `artifacts`, `versions`, `lineage`, `blobs`, `pieces`, `history`, `edits`, `deletion`, `export`, `sharing`
-and `states`. `harness` says what a store's tests must give, `batches` makes what a shipper would ship, `entities` has
-one of each entity with every field set, and `memory` the store that others are compared to.
+`searching`, `catalog`, `artifacts`, `versions`, `lineage`, `blobs`, `pieces`, `history`, `edits`, `deletion`, `export`,
+`sharing` and `states`. `harness` says what a store's tests must give, `batches` makes what a shipper would ship,
+`entities` has one of each entity with every field set, `zoo` runs to search among, and `memory` the store that others
+are compared to.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tracklib.testing.points import PointContract
 from tracklib.testing.queries import QueryContract
 from tracklib.testing.resumption import ResumptionContract
 from tracklib.testing.runs import RunContract
+from tracklib.testing.searching import SearchContract
 from tracklib.testing.sharing import SharingContract
 from tracklib.testing.states import StateContract
 from tracklib.testing.summaries import SummaryContract
@@ -37,6 +39,7 @@ class StoreContract(
     RunContract,
     ResumptionContract,
     QueryContract,
+    SearchContract,
     CatalogContract,
     ArtifactContract,
     BlobContract,

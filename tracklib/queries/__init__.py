@@ -1,0 +1,1 @@
+"""What may be asked of runs: conditions and orders as data, and how a text becomes them."""
