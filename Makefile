@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # A process that crashes ends it all: whoever took its place might crash or hang as well.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope --max-worker-restart 0
 
-.PHONY: help demo test tests slow lint bench docs clean
+.PHONY: help demo test tests slow browser lint bench docs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -23,11 +23,16 @@ demo: $(VENV)/installed  ## train a small classifier on real data and show the r
 test: $(VENV)/installed  ## style, types and every test but the slow ones
 	$(MAKE) --jobs 2 lint tests
 
-tests: $(VENV)/installed  ## every test but the slow ones
+tests: $(VENV)/installed browser  ## every test but the slow ones
 	$(PYTEST) -m 'not slow'
 
-slow: $(VENV)/installed  ## the tests that take longer than ten seconds
+slow: $(VENV)/installed browser  ## the tests that take longer than ten seconds
 	$(PYTEST) -m slow
+
+browser:  ## see to it that there is a Chromium, in which tests look at charts and pages
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+	  || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo "Tests of charts and pages will fail: install Chromium, as root with: apt-get install chromium" >&2
 
 lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .
