@@ -184,13 +184,12 @@ def test_silent_run_counts_as_killed(call: Call, tmp_path: Any) -> None:
 
 
 @pytest.mark.usefixtures("bare")
-def test_pages(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are read in pages, and the filter by true status goes on until there are enough."""
+def test_no_more_than_the_limit_is_read(tmp_path: Any) -> None:
+    """So many runs are read as were asked for, and one more to know whether there are more."""
     store = f"sqlite:///{tmp_path}/runs.db"
     for number in range(7):
         with tracklib.start_run("p", name=str(number), store=store) as run:
             run.log({"loss": number})
-    monkeypatch.setattr("tracklib.cli.listing._PAGE", 2)
 
     with open_store(store) as opened:
         listing = list_runs(opened, RunQuery(status=(RunStatus.COMPLETED,)), limit=5)
@@ -198,3 +197,76 @@ def test_pages(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [run.name for run in listing.runs] == ["6", "5", "4", "3", "2"]
     assert listing.more
     assert listing.metrics == ("loss",)
+
+
+# ---- the language of filters
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "expected"),
+    [
+        ("params.training.lr < 0.05", ["lr-0.001", "lr-0.01"]),
+        ("metrics['eval/accuracy'] > 0.9 and tags.team == 'vision'", ["lr-0.1"]),
+        ("run.status == 'failed' or run.parent is not None", ["child", "broken"]),
+        ("not run.started > ago('365d')", []),
+    ],
+)
+def test_a_filter_narrows_the_list(filter_text: str, expected: list[str], call: Call, store: str) -> None:
+    """It stands where nothing else does, and goes with the options."""
+    assert names(call, filter_text, "--store", store) == expected
+    assert names(call, "--store", store, "--limit", "1", filter_text) == expected[:1]
+
+
+def test_a_filter_that_cannot_be_understood(call: Call, store: str) -> None:
+    """It is misuse, and the message points at the place."""
+    said = call("runs", "params.training.lr < 1 and run.statsu == 'failed'", "--store", store, status=2).stderr
+
+    assert "did you mean run.status?" in said
+    assert said.splitlines()[-1].strip() == "^"
+
+
+def test_sorted_by_an_expression(call: Call, store: str) -> None:
+    """The highest first, or the lowest where that was said, also by params and by what is computed."""
+    project = ("--store", store, "--project", "digits", "--experiment", "lr-sweep")
+
+    assert names(call, *project, "--sort", "params.training.lr") == ["lr-0.1", "lr-0.01", "lr-0.001"]
+    assert names(call, *project, "--sort", "-params.training.lr") == ["lr-0.1", "lr-0.01", "lr-0.001"]
+    assert names(call, *project, "--sort", "params.training.lr", "--ascending") == ["lr-0.001", "lr-0.01", "lr-0.1"]
+    difference = "metrics['train/loss'] - metrics['eval/accuracy'] desc"
+    assert names(call, *project, "--sort", difference) == ["lr-0.001", "lr-0.01", "lr-0.1"]
+
+
+def test_columns(call: Call, store: str) -> None:
+    """What is asked for is shown beside the id, as people read it."""
+    fields = "name,params.training.lr,metrics['eval/accuracy'].max,run.status,tags.team,run.duration"
+    head, *lines = call(
+        "runs", "--store", store, "--experiment", "lr-sweep", "--columns", fields, "--sort", "params.training.lr"
+    ).stdout.splitlines()
+
+    assert head.split() == ["id", "name", "training.lr", "eval/accuracy", "(max)", "status", "team", "duration"]
+    assert lines[0].split()[1:3] == ["lr-0.1", "0.1"]
+    assert all("✔ completed" in line and "vision" in line for line in lines)
+
+
+def test_columns_in_json(call: Call, store: str) -> None:
+    """Each run has them under their texts, beside all else that runs have."""
+    words = ("--columns", "params.training.lr, metrics['a nan'], tags.team", "--json", "--experiment", "odd")
+    (run,) = json.loads(call("runs", "--store", store, *words).stdout)["runs"]
+
+    assert run["columns"] == {"params.training.lr": None, "metrics['a nan']": "NaN", "tags.team": None}
+    assert run["name"] == "broken"
+
+
+def test_an_unknown_column(call: Call, store: str) -> None:
+    """It is misuse, and a near name is told."""
+    assert "did you mean run.status" in call("runs", "--store", store, "--columns", "name,run.statsu", status=2).stderr
+
+
+def test_names_that_no_run_has_are_told(call: Call, store: str) -> None:
+    """On standard error, so that programs that read the answer are not disturbed."""
+    result = call("runs", "params.training.rl < 1", "--store", store)
+
+    assert "No run has a param 'training.rl'; did you mean 'training.lr'?" in result.stderr
+    assert result.stdout.startswith("No runs in ")
+    assert "team" in call("runs", "tags.taem == 'vision'", "--store", store, "--json").stderr
+    assert not call("runs", "params.training.lr > 5", "--store", store).stderr

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.cli.formats import NOTHING, duration, list_of_tags, number, short_ids, status_mark, status_style, when
 from tracklib.cli.output import Column, styled, table
 from tracklib.errors import NotFound
 from tracklib.model import RunStatus
+from tracklib.queries.attributes import ATTRIBUTES, AttributeType
+from tracklib.queries.tree import Attribute, Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.text import Text
 
+    from tracklib.analysis.run_fields import FieldColumn
     from tracklib.model import Project, RunInfo, Summary
     from tracklib.stores.base import RunQuery, Store
 
@@ -27,7 +30,6 @@ SYSTEM: Final = "system/"
 """What the names of metrics begin with that are sampled unasked."""
 
 MOST_METRICS: Final = 4
-_PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,9 @@ class Listing:
     Attributes:
         summaries: By run id, then by metric name.
         metrics: The metrics to show.
+        columns: What to show instead, if it was said.
+        cells: The values of these columns, a row for each run.
+        hints: What may be misspelt in the question, in sentences.
         higher_is_better: By metric name, where the projects say so and agree.
         more: Whether there are more runs than were asked for.
     """
@@ -44,50 +49,53 @@ class Listing:
     runs: tuple[RunInfo, ...] = ()
     summaries: dict[str, dict[str, Summary]] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
+    columns: tuple[FieldColumn, ...] = ()
+    cells: tuple[tuple[Any, ...], ...] = ()
+    hints: tuple[str, ...] = ()
     higher_is_better: dict[str, bool] = field(default_factory=dict)
     more: bool = False
 
 
-def list_runs(store: Store, query: RunQuery, *, limit: int) -> Listing:
+def list_runs(store: Store, query: RunQuery, *, limit: int, columns: Sequence[FieldColumn] = ()) -> Listing:
     """Read the runs that a query asks for.
 
     Args:
         query: Its limit and offset do not count.
         limit: How many at the most; 0: all.
+        columns: What to show of them, if it was said.
 
     Raises:
         NotFound: There is no store, or no run has the metric to sort by.
     """
-    found = list(islice(_live(store, query, limit), limit + 1 if limit else None))
+    from tracklib.analysis.field_hints import check_order_names, unknown_names
+    from tracklib.reading import live_runs, runs_together
+
+    found = live_runs(store, replace(query, limit=limit + 1 if limit else None, offset=0))
     runs = found[:limit] if limit else found
     summaries = store.summaries([info.id for info in runs])
+    stored = runs_together(store, runs)
+    check_order_names(store, query, stored)
     projects = [project for project in store.projects(archived=None) if project.name in {run.project for run in runs}]
     if query.order_by != "created":
         _check_metric(query.order_by, summaries)
     return Listing(
         runs=tuple(runs),
         summaries=summaries,
-        metrics=_chosen_metrics(query.order_by, projects, summaries),
+        metrics=_chosen_metrics(_sorted_by(query), projects, summaries),
+        columns=tuple(columns),
+        cells=tuple(tuple(column.value(run) for column in columns) for run in stored) if columns else (),
+        hints=tuple(unknown_names(store, query, stored)),
         higher_is_better=_directions(projects),
         more=len(found) > len(runs),
     )
 
 
-def _live(store: Store, query: RunQuery, limit: int) -> Iterator[RunInfo]:
-    """Yield runs with the status that they have in truth: a run that is said to run may be dead."""
-    from tracklib.reading import with_live_status
-
-    wanted = query.status
-    stored = (*wanted, RunStatus.RUNNING) if RunStatus.KILLED in wanted else wanted
-    size, offset = min(limit + 1, _PAGE) if limit else _PAGE, 0
-    while True:
-        page = store.runs(replace(query, status=stored, limit=size, offset=offset))
-        for info in map(with_live_status, page):
-            if not wanted or info.status in wanted:
-                yield info
-        if len(page) < size:
-            return
-        offset += size
+def _sorted_by(query: RunQuery) -> str:
+    """Return the metric that a query sorts by, by its last value, or "created"."""
+    if not query.order:
+        return query.order_by
+    value = query.order[0].value
+    return value.name if isinstance(value, Metric) and value.statistic == "last" else "created"
 
 
 def _check_metric(name: str, summaries: Mapping[str, Mapping[str, Summary]]) -> None:
@@ -130,6 +138,9 @@ def print_runs(listing: Listing, *, place: str = "project/experiment", whole_ids
         whole_ids: Whole ids instead of what tells them from each other.
     """
     names = {run.id: run.id for run in listing.runs} if whole_ids else short_ids([run.id for run in listing.runs])
+    if listing.columns:
+        _print_columns(listing, names, indent=indent)
+        return
     columns = [
         Column(title="id", rank=9),
         Column(title="name", rank=8, least=12),
@@ -142,6 +153,40 @@ def print_runs(listing: Listing, *, place: str = "project/experiment", whole_ids
     ]
     best = {name: _best(listing, name) for name in listing.metrics}
     table(columns, [_row(run, names[run.id], listing, best, place) for run in listing.runs], indent=indent)
+
+
+def _print_columns(listing: Listing, names: Mapping[str, str], *, indent: int) -> None:
+    """Print a table of what was asked for."""
+    right = [
+        all(value is None or isinstance(value, (int, float)) for value in column)
+        for column in zip(*listing.cells, strict=True)
+    ]
+    columns = [Column(title="id", rank=99)]
+    columns += [
+        Column(title=column.title, right=is_right, rank=98 - index, least=8)
+        for index, (column, is_right) in enumerate(zip(listing.columns, right, strict=True))
+    ]
+    rows: list[list[str | Text]] = [
+        [names[run.id], *(_cell(column, value) for column, value in zip(listing.columns, cells, strict=True))]
+        for run, cells in zip(listing.runs, listing.cells, strict=True)
+    ]
+    table(columns, rows, indent=indent)
+
+
+def _cell(column: FieldColumn, value: Any) -> Text:
+    """Return a value as people read it."""
+    if value is None:
+        return styled(NOTHING, "dim")
+    kind = ATTRIBUTES[column.field.name].type if isinstance(column.field, Attribute) else None
+    if kind == AttributeType.TIME or getattr(column.field, "statistic", "") == "last_time":
+        return styled(when(value), "")
+    if kind == AttributeType.DURATION:
+        return styled(duration(value), "")
+    if isinstance(column.field, Attribute) and column.field.name == "status":
+        return styled(status_mark(RunStatus(value)), status_style(RunStatus(value)))
+    if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
+        return styled(number(value), "")
+    return styled(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str), "")
 
 
 def _row(
