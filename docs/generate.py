@@ -90,6 +90,23 @@ def metrics_table(prefix: str) -> str:
     return table(("metric", "unit", "meaning"), rows)
 
 
+def filters_table(what: str) -> str:
+    """Return a table about the language of filters.
+
+    Args:
+        what: attributes, statistics or functions.
+    """
+    from tracklib.queries.attributes import ATTRIBUTES, STATISTICS
+    from tracklib.queries.calls import CALLS
+
+    if what == "attributes":
+        rows = [(f"`run.{name}`", str(each.type), each.description) for name, each in ATTRIBUTES.items()]
+        return table(("attribute", "type", "what it says"), rows)
+    if what == "statistics":
+        return table(("name", "meaning"), [(f"`.{name}`", text) for name, text in STATISTICS.items()])
+    return table(("function", "meaning"), [(f"`{each.example}`", each.description) for each in CALLS.values()])
+
+
 def api_entries(names: str) -> str:
     """Return an entry for each function, class or method: its signature and what its docstring says of it.
 
@@ -229,6 +246,7 @@ GENERATORS: Final[dict[str, Callable[[str], str]]] = {
     "api": api_entries,
     "errors": errors_tree,
     "fields": fields_table,
+    "filters": filters_table,
     "help": help_text,
     "members": members_table,
     "metrics": metrics_table,

@@ -10,17 +10,33 @@ from typing import Any
 import pytest
 
 import tracklib
-from tracklib.errors import ConfigError, NotFound, StillRunning, StoreError
+from tracklib.errors import ConfigError, FilterError, NotFound, StillRunning, StoreError
 from tracklib.records import id_of_number
 
 pytestmark = pytest.mark.usefixtures("bare")
 
 MISSING = id_of_number(1)
 
+
+def two(t: Any) -> list[Any]:
+    """Return two runs that are of no interest."""
+    other = t.start_run("before", activate=False)
+    other.finish()
+    return [t.active_run(), other]
+
+
 Case = tuple[Callable[..., Any], type[Exception], str]
 
 # Each by the function's name; `t` is the module, with a run active.
 CASES: dict[str, list[Case]] = {
+    "align_series": [
+        (lambda t: t.align_series(t.active_run()), ConfigError, "names is None, but takes the name of a metric"),
+        (lambda t: t.align_series(t.active_run(), "loss"), NotFound, "none of these runs has a metric 'loss'"),
+        (lambda t: t.align_series({}, by="epoch"), ConfigError, "by is 'epoch', but takes one of step, time, elapsed"),
+        (lambda t: t.align_series({}, join="left"), ConfigError, "join is 'left', but takes one of outer, inner"),
+        (lambda t: t.align_series({}, fill=0), ConfigError, "fill is 0, but takes one of None, previous, linear"),
+        (lambda t: t.align_series({"a": [1]}), ConfigError, "but takes series by their names"),
+    ],
     "archive_experiment": [(lambda t: t.archive_experiment("", project="p"), ConfigError, "name is ''")],
     "archive_project": [(lambda t: t.archive_project(5), ConfigError, "name is 5")],
     "archive_run": [
@@ -40,6 +56,71 @@ CASES: dict[str, list[Case]] = {
     "collect_garbage": [
         (lambda t: t.collect_garbage(grace_s=5), ConfigError, "grace_s is 5, but takes 3600 seconds or more"),
         (lambda t: t.collect_garbage(store="runs"), ConfigError, "the store 'runs' is of no known kind"),
+    ],
+    "count_runs": [
+        (lambda t: t.count_runs("run.statsu == 'a'"), FilterError, "did you mean run.status"),
+        (lambda t: t.count_runs(per="year"), ConfigError, "per is 'year', but takes one of hour, day, week, month"),
+        (lambda t: t.count_runs(since="soon"), ConfigError, "since is 'soon', but takes a date"),
+        (lambda t: t.count_runs(timezone="Berlin"), ConfigError, "timezone is 'Berlin'"),
+        (lambda t: t.count_runs(tags=5), ConfigError, "tags is 5"),
+        (lambda t: t.count_runs(store=5), ConfigError, "store is 5"),
+    ],
+    "search_runs": [
+        (lambda t: t.search_runs(5), FilterError, "the filter is 5, but takes text"),
+        (lambda t: t.search_runs("param.lr < 1"), FilterError, "did you mean params"),
+        (lambda t: t.search_runs(order_by=5), FilterError, "order_by is 5"),
+        (lambda t: t.search_runs(order_by="metrics.none"), NotFound, "no run has a metric 'none' to sort by"),
+        (lambda t: t.search_runs(limit="5"), ConfigError, "limit is '5'"),
+        (lambda t: t.search_runs(status="done"), ConfigError, "status is 'done'"),
+        (lambda t: t.search_runs(store=5), ConfigError, "store is 5"),
+    ],
+    "compare": [
+        (lambda t: t.compare("latest"), ConfigError, "runs is 'latest', but takes several runs"),
+        (lambda t: t.compare(5), ConfigError, "runs is 5, but takes several runs"),
+        (lambda t: t.compare([]), ConfigError, "runs has 0 runs, but a comparison takes two or more"),
+        (lambda t: t.compare(["latest"]), ConfigError, "runs has 1 run, but a comparison takes two or more"),
+        (lambda t: t.compare([5, "latest"]), ConfigError, "run is 5"),
+        (lambda t: t.compare([MISSING, "latest"]), NotFound, f"there is no run '{MISSING}'"),
+        (lambda t: t.compare(two(t), statistic="median"), ConfigError, "statistic is 'median', but takes one of last"),
+        (lambda t: t.compare(two(t), baseline=5), ConfigError, "baseline is 5"),
+        (lambda t: t.compare(two(t), baseline="x"), ConfigError, "baseline is 'x', but that is none of the 2 runs"),
+        (lambda t: t.compare(two(t), metric=5), ConfigError, "metric is 5"),
+        (lambda t: t.compare(two(t), metric="x"), NotFound, "none of the 2 runs has the metric 'x'; there are: none"),
+        (lambda t: t.compare(two(t), higher_is_better=True), ConfigError, "higher_is_better is True, but no metric"),
+        (lambda t: t.compare(two(t), higher_is_better={"x": 1}), ConfigError, "higher_is_better is {'x': 1}, but"),
+    ],
+    "compare_experiments": [
+        (lambda t: t.compare_experiments(), ConfigError, "experiments and project are both None"),
+        (lambda t: t.compare_experiments("default"), ConfigError, "experiments is 'default', but takes several"),
+        (lambda t: t.compare_experiments([]), ConfigError, "experiments is empty"),
+        (lambda t: t.compare_experiments([5]), ConfigError, "experiment is 5"),
+        (lambda t: t.compare_experiments(["x"]), NotFound, "there is no experiment 'x'; there are: before/default"),
+        (lambda t: t.compare_experiments(project=5), ConfigError, "project is 5"),
+        (lambda t: t.compare_experiments(project="x"), NotFound, "there is no experiment in a project 'x'"),
+        (lambda t: t.compare_experiments(project="before", metrics="x"), ConfigError, "metrics is 'x', but takes"),
+        (lambda t: t.compare_experiments(project="before", metrics=[]), ConfigError, "metrics is empty"),
+        (lambda t: t.compare_experiments(project="before", metrics=["x"]), NotFound, "none of the 0 runs has"),
+        (lambda t: t.compare_experiments(project="before", status="done"), ConfigError, "status is 'done'"),
+        (lambda t: t.compare_experiments(project="before", baseline="x"), ConfigError, "baseline is 'x', but that is"),
+        (lambda t: t.compare_experiments(project="before", store=5), ConfigError, "store is 5"),
+    ],
+    "compare_groups": [
+        (lambda t: t.compare_groups([1.0, 2.0]), ConfigError, "b is missing: give two groups, or a mapping"),
+        (lambda t: t.compare_groups({"a": [1.0]}), ConfigError, r"groups is \['a'\], but takes two groups or more"),
+        (lambda t: t.compare_groups({1: [1.0], 2: [2.0]}), ConfigError, "the group name 1 is no text"),
+        (lambda t: t.compare_groups("latest", [1.0]), ConfigError, "the group 'a' is 'latest', but takes several runs"),
+        (lambda t: t.compare_groups([1.0], 5), ConfigError, "the group 'b' is 5"),
+        (lambda t: t.compare_groups([1.0, "x"], [2.0]), ConfigError, "the group 'a' has numbers and 'x'"),
+        (lambda t: t.compare_groups([1.0], ["latest"], "x"), ConfigError, "some groups are of runs and some of numb"),
+        (lambda t: t.compare_groups([MISSING], [], "x"), NotFound, f"there is no run '{MISSING}'"),
+        (lambda t: t.compare_groups(["latest"], []), ConfigError, "metric is None, but takes the name of a metric"),
+        (lambda t: t.compare_groups(["latest"], [], 5), ConfigError, "metric is 5"),
+        (lambda t: t.compare_groups(["latest"], [], []), ConfigError, r"metric is \[\]"),
+        (lambda t: t.compare_groups([1.0], [2.0], ["a", "b"]), ConfigError, "numbers are of one metric"),
+        (lambda t: t.compare_groups([1.0], [2.0], confidence=95), ConfigError, "confidence is 95, but takes a number"),
+        (lambda t: t.compare_groups([1.0], [2.0], correction="bh"), ConfigError, "correction is 'bh'.* of holm, none"),
+        (lambda t: t.compare_groups([1.0], [2.0], statistic="best"), ConfigError, "statistic is 'best'"),
+        (lambda t: t.compare_groups([1.0], [2.0], higher_is_better="yes"), ConfigError, "higher_is_better is 'yes'"),
     ],
     "copy_runs": [
         (lambda t: t.copy_runs(5, "b.db"), ConfigError, "from_store is 5, but takes the URI of a store"),
@@ -172,6 +253,18 @@ CASES: dict[str, list[Case]] = {
     "restore_experiment": [(lambda t: t.restore_experiment("e", project=""), ConfigError, "project is ''")],
     "restore_project": [(lambda t: t.restore_project("gone"), NotFound, "no project 'gone'")],
     "restore_run": [(lambda t: t.restore_run(5), ConfigError, "run is 5")],
+    "param_importance": [
+        (lambda t: t.param_importance("latest", "loss"), ConfigError, "runs is 'latest', but takes several runs"),
+        (lambda t: t.param_importance([MISSING], "loss"), NotFound, f"there is no run '{MISSING}'"),
+        (lambda t: t.param_importance([], ""), ConfigError, "metric is ''"),
+        (lambda t: t.param_importance([], 5), ConfigError, "metric is 5"),
+        (lambda t: t.param_importance(["latest"], "loss"), NotFound, "no run has a metric 'loss'; there"),
+        (lambda t: t.param_importance([], "loss", params="lr"), ConfigError, "params is 'lr', but takes a list of dot"),
+        (lambda t: t.param_importance([], "loss", params=[5]), ConfigError, "a name in params is 5"),
+        (lambda t: t.param_importance(["latest"], "loss", params=["lr"]), NotFound, "a param 'lr'; there are: none"),
+        (lambda t: t.param_importance([], "loss", statistic="best"), ConfigError, "statistic is 'best'"),
+        (lambda t: t.param_importance([], "loss", seed=-1), ConfigError, "seed is -1, but takes a whole number"),
+    ],
     "process_rank": [(lambda t: t.process_rank(5), TypeError, "environ is 5, but takes a mapping")],
     "set_alias": [
         (lambda t: t.set_alias(5, "production"), ConfigError, "reference is 5"),
@@ -205,6 +298,16 @@ CASES: dict[str, list[Case]] = {
     "use_artifact": [
         (lambda t: t.use_artifact("nothing"), NotFound, "'nothing'"),
         (lambda t: t.use_artifact(5), ConfigError, "reference is 5"),
+    ],
+    "write_report": [
+        (lambda t: t.write_report(5, "x.html"), ConfigError, "project is 5"),
+        (lambda t: t.write_report("nope", "x.html"), NotFound, "there is no project 'nope'"),
+        (lambda t: t.write_report("before", 5), ConfigError, "path is 5, but takes the path of a file"),
+        (lambda t: t.write_report("before", ""), ConfigError, "path is '', but takes the path of a file"),
+        (lambda t: t.write_report("before", "no/x.html"), ConfigError, "lies in a folder that is not there"),
+        (lambda t: t.write_report("before", "x.html", filter=5), ConfigError, "filter is 5"),
+        (lambda t: t.write_report("before", "x.html", limit=-1), ConfigError, "limit is -1"),
+        (lambda t: t.write_report("before", "x.html", store=5), ConfigError, "store is 5"),
     ],
 }
 TAKES_NOTHING_WRONG = {"active_run", "next_run_id", "parent_run_id", "set_tag"}

@@ -35,22 +35,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     "values": {"errors", "records"},
     "settings": {"errors"},
     "model": {"errors", "records"},
+    "queries": {"errors", "model", "records"},
     "active": set(),
     "ranks": set(),
     "jobs": {"ranks", "records"},
     "capture": GROUND,
-    "stores": GROUND | {"forking"},
+    "stores": GROUND | {"forking", "queries"},
     "recording": GROUND | {"artifacts", "forking", "stores"},
     "describing": GROUND | {"capture"},
     "lifecycle": GROUND | {"forking", "recording"},
-    "finding": GROUND | {"stores"},
+    "finding": GROUND | {"queries", "stores"},
+    "frames": GROUND,
+    "bucketing": GROUND | {"frames"},
+    "series": GROUND | {"bucketing", "frames", "stores"},
     "artifacts": GROUND | {"capture", "stores"},
     "disabled": GROUND | {"active", "artifact_reading", "lifecycle"},
     "run": GROUND | {"active", "artifacts", "describing", "forking", "jobs", "lifecycle", "recording"} | {"stores"},
     "rank_run": GROUND | {"run"},
     "capturing": GROUND | {"capture", "run", "stores"},
     "starting": GROUND | {"capturing", "finding", "jobs", "rank_run", "ranks", "recording", "run", "stores"},
-    "reading": GROUND | {"artifacts", "finding", "recording", "starting", "stores"},
+    "reading": GROUND | {"artifacts", "finding", "queries", "recording", "series", "starting", "stores"},
     "organizing": GROUND | {"describing", "reading", "starting", "stores"},
     "editing": GROUND | {"describing", "finding", "reading", "recording", "run", "starting", "stores"},
     "artifact_reading": GROUND | {"artifacts", "editing", "reading", "run", "starting", "stores"},
@@ -63,18 +67,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": GROUND | {"active", "describing", "disabled", "ranks", "run", "starting"},
     "decorator": GROUND | {"active", "api", "lifecycle"},
     "tracklib": {"api"},
-    "testing": GROUND | {"stores"},
-    "analysis": GROUND | {"tracklib", "finding", "reading", "stores"},
-    "charts": GROUND | {"tracklib", "analysis", "reading", "stores"},
+    "testing": GROUND | {"queries", "stores"},
+    "analysis": GROUND | {"tracklib", "finding", "frames", "queries", "reading", "series", "stores"},
+    "charts": GROUND | {"tracklib", "analysis", "capture", "reading", "series", "stores"},
+    "report": GROUND | {"tracklib", "analysis", "charts", "reading", "stores"},
     "server": GROUND | {"tracklib", "analysis", "charts", "finding", "organizing", "reading", "starting", "stores"},
     "cli": GROUND
     | {"tracklib", "analysis", "capture", "charts", "finding", "organizing", "reading", "server", "starting", "stores"}
-    | {"artifact_reading", "artifacts", "collecting", "copying", "editing", "integrations", "syncing"},
+    | {"artifact_reading", "artifacts", "collecting", "copying", "editing", "integrations", "queries", "series"}
+    | {"report", "syncing"},
     "integrations": {"tracklib"},
 }
 """What each module or folder of the package may import of the others. A new one is given its place here."""
 
-READERS = ("analysis", "charts", "cli", "server")
+READERS = ("analysis", "charts", "cli", "report", "server")
 LOOK_INSIDE: dict[str, str] = {
     "tracklib.cli.checks": "`doctor` looks at the machinery itself",
 }

@@ -45,6 +45,15 @@ from tracklib.api import (
 )
 
 if TYPE_CHECKING:
+    from tracklib import charts
+    from tracklib.analysis.aligning import AlignedSeries, align_series
+    from tracklib.analysis.compare import Comparison, compare
+    from tracklib.analysis.compare_experiments import ExperimentComparison, compare_experiments
+    from tracklib.analysis.counting import RunCounts, count_runs
+    from tracklib.analysis.importance import Importance, param_importance
+    from tracklib.analysis.run_table import RunTable
+    from tracklib.analysis.search import search_runs
+    from tracklib.analysis.significance import GroupComparison, compare_groups
     from tracklib.artifact_reading import (
         Lineage,
         StoredArtifact,
@@ -73,8 +82,10 @@ if TYPE_CHECKING:
         set_experiment,
         set_project,
     )
-    from tracklib.reading import Series, StoredRun, get_run, list_runs
+    from tracklib.reading import StoredRun, get_run, list_runs
+    from tracklib.report.writing import write_report
     from tracklib.run import Run
+    from tracklib.series import Buckets, Series
     from tracklib.settings import Settings
     from tracklib.stores.base import RunQuery, Store, open_store
     from tracklib.syncing import sync
@@ -82,6 +93,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "analysis.aligning": ("AlignedSeries", "align_series"),
+    "analysis.compare": ("Comparison", "compare"),
+    "analysis.compare_experiments": ("ExperimentComparison", "compare_experiments"),
+    "analysis.importance": ("Importance", "param_importance"),
+    "analysis.counting": ("RunCounts", "count_runs"),
+    "analysis.run_table": ("RunTable",),
+    "analysis.search": ("search_runs",),
+    "analysis.significance": ("GroupComparison", "compare_groups"),
     "artifact_reading": (
         "Lineage",
         "StoredArtifact",
@@ -110,20 +129,31 @@ _HOMES = {
         "set_experiment",
         "set_project",
     ),
-    "reading": ("Series", "StoredRun", "get_run", "list_runs"),
+    "reading": ("StoredRun", "get_run", "list_runs"),
+    "report.writing": ("write_report",),
     "run": ("Run",),
+    "series": ("Buckets", "Series"),
     "settings": ("Settings",),
     "stores.base": ("RunQuery", "Store", "open_store"),
     "syncing": ("sync",),
 }
+_SUBMODULES = frozenset({"charts"})
 _ORIGINS = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AlignedSeries",
+    "Buckets",
+    "Comparison",
+    "ExperimentComparison",
     "Garbage",
+    "GroupComparison",
+    "Importance",
     "Lineage",
     "ProcessRank",
     "Run",
+    "RunCounts",
     "RunQuery",
+    "RunTable",
     "Series",
     "Settings",
     "Store",
@@ -131,13 +161,19 @@ __all__ = [
     "StoredRun",
     "TracklibError",
     "active_run",
+    "align_series",
     "archive_experiment",
     "archive_project",
     "archive_run",
     "artifact_lineage",
     "autolog",
+    "charts",
     "collect_garbage",
+    "compare",
+    "compare_experiments",
+    "compare_groups",
     "copy_runs",
+    "count_runs",
     "current_settings",
     "delete_run",
     "edit_run",
@@ -168,12 +204,14 @@ __all__ = [
     "log_text",
     "next_run_id",
     "open_store",
+    "param_importance",
     "parent_run_id",
     "process_rank",
     "remove_alias",
     "restore_experiment",
     "restore_project",
     "restore_run",
+    "search_runs",
     "set_alias",
     "set_experiment",
     "set_notes",
@@ -184,10 +222,13 @@ __all__ = [
     "sync",
     "track",
     "use_artifact",
+    "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"tracklib.{name}")
     module = _ORIGINS.get(name)
     if module is None:
         raise AttributeError(f"module 'tracklib' has no attribute {name!r}")
