@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from tracklib.errors import ConfigError
-from tracklib.frames import FrameColumn, arrow_table, pandas_frame, polars_frame, time_column
+from tracklib.frames import FrameColumn, Framed, time_column
 from tracklib.records import SeriesPoints
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ _MOST_BUCKETS: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Buckets:
+class Buckets(Framed):
     """The points of a series in buckets, each `(n,)`, in the order of what they were cut by.
+
+    As a frame they have a row for each bucket: first_step, last_step, first_time, last_time, count, ….
 
     Attributes:
         name: Of the metric.
@@ -83,30 +85,6 @@ class Buckets:
 
     def __repr__(self) -> str:
         return f"<Buckets of {self.name!r}: {len(self)} by {self.by}, of {int(self.counts.sum())} points>"
-
-    def to_pandas(self) -> Any:
-        """Return a data frame with a row for each bucket: first_step, last_step, first_time, last_time, count, ….
-
-        Raises:
-            MissingDependency: pandas is not installed.
-        """
-        return pandas_frame(self._columns())
-
-    def to_polars(self) -> Any:
-        """Return the same as a data frame of Polars.
-
-        Raises:
-            MissingDependency: Polars is not installed.
-        """
-        return polars_frame(self._columns())
-
-    def to_arrow(self) -> Any:
-        """Return the same as a table of Arrow.
-
-        Raises:
-            MissingDependency: pyarrow is not installed.
-        """
-        return arrow_table(self._columns())
 
     def to_dict(self) -> dict[str, Any]:
         """Return name, by, and the arrays as lists."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FrameColumn", "arrow_table", "column_of", "pandas_frame", "polars_frame", "text_of", "time_column"]
+__all__ = [
+    "FrameColumn",
+    "Framed",
+    "arrow_table",
+    "column_of",
+    "pandas_frame",
+    "polars_frame",
+    "text_of",
+    "time_column",
+]
 
 Kind = Literal["integer", "number", "flag", "text", "time", "mixed"]
 
@@ -193,3 +203,37 @@ def _needed(name: str) -> Any:
     except ImportError as error:
         method = f"to_{name.removeprefix('py')}"
         raise MissingDependency(f"{method} needs {name}: {_INSTALL[name]}") from error
+
+
+class Framed(ABC):
+    """What turns into a frame of any of the three libraries."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _columns(self) -> Iterable[FrameColumn]:
+        """Return the columns of such a frame."""
+
+    def to_pandas(self) -> Any:
+        """Return a data frame of pandas.
+
+        Raises:
+            MissingDependency: pandas is not installed.
+        """
+        return pandas_frame(self._columns())
+
+    def to_polars(self) -> Any:
+        """Return a data frame of Polars.
+
+        Raises:
+            MissingDependency: Polars is not installed.
+        """
+        return polars_frame(self._columns())
+
+    def to_arrow(self) -> Any:
+        """Return a table of Arrow.
+
+        Raises:
+            MissingDependency: pyarrow is not installed.
+        """
+        return arrow_table(self._columns())

@@ -17,7 +17,7 @@ from tracklib.bucketing import (
     reduce_points,
 )
 from tracklib.errors import ConfigError
-from tracklib.frames import FrameColumn, arrow_table, pandas_frame, polars_frame, time_column
+from tracklib.frames import FrameColumn, Framed, time_column
 from tracklib.records import SeriesPoints
 from tracklib.values import as_step
 
@@ -31,8 +31,8 @@ _STEP_LIMIT: Final = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """The points of one metric of one run, by step.
+class Series(Framed):
+    """The points of one metric of one run, by step. As a frame they have the columns step, time (UTC) and value.
 
     Attributes:
         name: Of the metric.
@@ -165,30 +165,6 @@ class Series:
         if since is None:
             since = float(self.times.min()) if len(self) else 0.0
         return self.times - since
-
-    def to_pandas(self) -> Any:
-        """Return a data frame with the columns step, time (UTC) and value.
-
-        Raises:
-            MissingDependency: pandas is not installed.
-        """
-        return pandas_frame(self._columns())
-
-    def to_polars(self) -> Any:
-        """Return the same as a data frame of Polars.
-
-        Raises:
-            MissingDependency: Polars is not installed.
-        """
-        return polars_frame(self._columns())
-
-    def to_arrow(self) -> Any:
-        """Return the same as a table of Arrow.
-
-        Raises:
-            MissingDependency: pyarrow is not installed.
-        """
-        return arrow_table(self._columns())
 
     def to_dict(self) -> dict[str, Any]:
         """Return what it holds as plain values and lists."""

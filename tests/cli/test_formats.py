@@ -63,25 +63,6 @@ def test_sizes(count: float | None, text: str) -> None:
     assert formats.size(count) == text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 ms"),
-        (0.9999, "1.0s"),
-        (59.96, "1m 00s"),
-        (3599.6, "1h 00m"),
-        (86_399.9, "1d 00h"),
-        (1e7, "115d 17h"),
-        (math.nan, "-"),
-        (None, "-"),
-        (-5, "0 ms"),
-    ],
-)
-def test_durations(seconds: float | None, text: str) -> None:
-    """Spans are rounded before they are split, so that none has 60 seconds."""
-    assert formats.duration(seconds) == text
-
-
 def test_moments() -> None:
     """The year stands where it is not this one, the clock time where it is."""
     at = time.mktime((2026, 3, 5, 14, 7, 9, 0, 0, -1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from tracklib.analysis.selecting import stored_runs
 from tracklib.errors import ConfigError, NotFound
-from tracklib.frames import FrameColumn, arrow_table, pandas_frame, polars_frame, time_column
+from tracklib.frames import FrameColumn, Framed, time_column
 from tracklib.queries.complaints import did_you_mean
 from tracklib.reading import StoredRun, read_together
 from tracklib.series import Series
@@ -32,7 +32,7 @@ MOST_CELLS: Final = 200_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlignedSeries:
+class AlignedSeries(Framed):
     """Several series on one axis.
 
     Attributes:
@@ -69,23 +69,7 @@ class AlignedSeries:
         Raises:
             MissingDependency: pandas is not installed.
         """
-        return pandas_frame(self._columns()).set_index(self._axis_name)
-
-    def to_polars(self) -> Any:
-        """Return a data frame of Polars whose first column is the axis.
-
-        Raises:
-            MissingDependency: Polars is not installed.
-        """
-        return polars_frame(self._columns())
-
-    def to_arrow(self) -> Any:
-        """Return a table of Arrow whose first column is the axis.
-
-        Raises:
-            MissingDependency: pyarrow is not installed.
-        """
-        return arrow_table(self._columns())
+        return super(AlignedSeries, self).to_pandas().set_index(self._axis_name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the axis and the values of each series as lists."""

@@ -13,7 +13,8 @@ from tracklib.analysis.compared_params import compare_params
 from tracklib.analysis.directions import read_directions
 from tracklib.analysis.run_fields import AllTags, FieldColumn, field_column, field_text
 from tracklib.analysis.selecting import stored_runs
-from tracklib.analysis.table_text import ShownTable, duration_text, moment_text, value_text
+from tracklib.analysis.table_text import ShownTable, moment_text, value_text
+from tracklib.durations import duration_text
 from tracklib.errors import ConfigError, TracklibError
 from tracklib.frames import FrameColumn, arrow_table, column_of, pandas_frame, polars_frame, time_column
 from tracklib.queries.attributes import ATTRIBUTES, STATISTICS, AttributeType

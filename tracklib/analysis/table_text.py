@@ -14,7 +14,7 @@ from tracklib.frames import text_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOTHING", "ShownTable", "duration_text", "moment_text", "value_text"]
+__all__ = ["NOTHING", "ShownTable", "moment_text", "value_text"]
 
 NOTHING: Final = "-"
 LONGEST_CELL: Final = 40
@@ -176,23 +176,3 @@ def moment_text(seconds: float | None) -> str:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
     except (ValueError, OverflowError, OSError):  # Further away than calendars go.
         return value_text(seconds)
-
-
-def duration_text(seconds: float | None) -> str:
-    """Return a span of time.
-
-    Example:
-        >>> duration_text(0.012), duration_text(4.56), duration_text(75), duration_text(7_260), duration_text(None)
-        ('12 ms', '4.6s', '1m 15s', '2h 01m', '-')
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return NOTHING
-    if seconds < 0.9995:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    for unit, length, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60)):
-        if whole >= length:
-            return f"{whole // length}{unit} {whole % length // part:02d}{smaller}"
-    return f"{whole // 60}m {whole % 60:02d}s"

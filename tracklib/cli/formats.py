@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tracklib.capture.units import describe_metric
+from tracklib.durations import duration_text
 from tracklib.model import RunStatus, flatten_params
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "NOTHING",
     "clean",
-    "duration",
     "flat_params",
     "list_of_tags",
     "number",
@@ -98,26 +98,6 @@ def size(count: float | None, unit: str = "B") -> str:
             break
         count /= 1000
     return f"{count:.3g} {prefix}{unit}" if prefix else f"{count:.0f} {unit}"
-
-
-def duration(seconds: float | None) -> str:
-    """Return a span of time in its two largest units.
-
-    Example:
-        >>> duration(0.0123), duration(4.56), duration(75), duration(7_260), duration(200_000)
-        ('12 ms', '4.6s', '1m 15s', '2h 01m', '2d 07h')
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return NOTHING
-    if seconds < 0.9995:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    for unit, length, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60)):
-        if whole >= length:
-            return f"{whole // length}{unit} {whole % length // part:02d}{smaller}"
-    return f"{whole // 60}m {whole % 60:02d}s"
 
 
 def when(at: float | None, *, full: bool = False, now: float | None = None) -> str:
@@ -210,7 +190,7 @@ def quantity(name: str, value: float | None) -> str:
     if unit in {"bytes", "bytes/s"}:
         return size(value, unit.replace("bytes", "B"))
     if unit == "s":
-        return duration(value)
+        return duration_text(value)
     if unit == "%":
         return f"{value:.1f}%"
     if unit in {"W", "°C", "MHz", "J"}:

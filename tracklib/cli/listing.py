@@ -8,8 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklib.cli.formats import NOTHING, duration, list_of_tags, number, short_ids, status_mark, status_style, when
+from tracklib.cli.formats import NOTHING, list_of_tags, number, short_ids, status_mark, status_style, when
 from tracklib.cli.output import Column, styled, table
+from tracklib.durations import duration_text
 from tracklib.errors import NotFound
 from tracklib.model import RunStatus
 from tracklib.queries.attributes import ATTRIBUTES, AttributeType
@@ -181,7 +182,7 @@ def _cell(column: FieldColumn, value: Any) -> Text:
     if kind == AttributeType.TIME or getattr(column.field, "statistic", "") == "last_time":
         return styled(when(value), "")
     if kind == AttributeType.DURATION:
-        return styled(duration(value), "")
+        return styled(duration_text(value), "")
     if isinstance(column.field, Attribute) and column.field.name == "status":
         return styled(status_mark(RunStatus(value)), status_style(RunStatus(value)))
     if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
@@ -200,7 +201,7 @@ def _row(
         styled(status_mark(run.status), status_style(run.status)),
         homes.get(place, ""),
         when(run.start_time or run.created_at),
-        duration(run.duration),
+        duration_text(run.duration),
         *(_value(summaries.get(name), best[name]) for name in listing.metrics),
         styled(list_of_tags(run.tags), "dim"),
     ]

@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tracklib.cli.formats import (
-    duration,
     flat_params,
     list_of_tags,
     number,
@@ -17,6 +16,7 @@ from tracklib.cli.formats import (
     when,
 )
 from tracklib.cli.output import Column, heading, joined, line, pairs, styled, table
+from tracklib.durations import duration_text
 from tracklib.stores.base import ArtifactQuery
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def print_head(info: RunInfo) -> None:
     items: Items = [
         ("reason", info.reason),
         ("started", "" if info.start_time is None else when(info.start_time, full=True) + by),
-        ("duration", "" if info.duration is None else duration(info.duration)),
+        ("duration", "" if info.duration is None else duration_text(info.duration)),
         ("tags", list_of_tags(info.tags)),
         ("notes", info.notes),
         ("nested in", info.parent or ""),
@@ -175,7 +175,7 @@ def _resources(resources: Resources) -> Items:
 
 
 def _hours(hours: float) -> str:
-    return f"{number(hours)} h" if hours >= 1 else duration(hours * 3600)
+    return f"{number(hours)} h" if hours >= 1 else duration_text(hours * 3600)
 
 
 def _print_artifacts(store: Store, run: StoredRun) -> None:

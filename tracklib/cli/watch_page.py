@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from tracklib.cli.formats import NOTHING, duration, number, quantity, sparkline, status_mark, status_style
+from tracklib.cli.formats import NOTHING, number, quantity, sparkline, status_mark, status_style
 from tracklib.cli.output import joined, styled
 from tracklib.cli.plots import braille_plot
+from tracklib.durations import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def plain_line(frame: Frame) -> str:
     step = "" if frame.step is None else f"step {frame.step}"
     values = " ".join(f"{each.name}={number(each.last)}" for each in frame.summaries)
     at = time.strftime("%H:%M:%S", time.localtime(frame.at))
-    parts = (at, str(frame.info.status), duration(frame.elapsed), step, values, frame.problem)
+    parts = (at, str(frame.info.status), duration_text(frame.elapsed), step, values, frame.problem)
     return styled("  ".join(part for part in parts if part)).plain
 
 
@@ -63,10 +64,14 @@ def _head(frame: Frame) -> list[Text]:
     info = frame.info
     status = styled(status_mark(info.status), status_style(info.status))
     heard = (
-        "" if frame.has_ended or info.heartbeat_at is None else f"heard of {duration(frame.at - info.heartbeat_at)} ago"
+        ""
+        if frame.has_ended or info.heartbeat_at is None
+        else f"heard of {duration_text(frame.at - info.heartbeat_at)} ago"
     )
     step = "" if frame.step is None else f"step {frame.step:,}"
-    told = "  ".join(part for part in (duration(frame.elapsed), step, heard, info.reason) if part and part != NOTHING)
+    told = "  ".join(
+        part for part in (duration_text(frame.elapsed), step, heard, info.reason) if part and part != NOTHING
+    )
     lines = [
         joined(styled(f"{info.name}  ", "bold"), status),
         styled(f"{info.project}/{info.experiment}  {info.id}", "dim"),

@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from tracklib.analysis.table_text import duration_text, value_text
+from tracklib.analysis.table_text import value_text
+from tracklib.durations import duration_text
 from tracklib.report.parts import Cell, Column, Section, Table, Words
 
 if TYPE_CHECKING:
