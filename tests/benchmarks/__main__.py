@@ -96,7 +96,7 @@ def _measure(bench: Bench, case: Case, tools: Sequence[str], *, rep: int, unusab
 
     if rep and not case.repeats:
         return ()
-    tools = [tool for tool in tools if not case.tools or tool in case.tools]
+    tools = [tool for tool in tools if case.asks(tool)]
     if case.together:
         with ThreadPoolExecutor(max(1, len(tools))) as pool:
             return list(pool.map(take, tools))

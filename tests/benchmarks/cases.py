@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import driver, keeping
+from . import driver, keeping, searching
+from .adapters import adapter_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,10 @@ class Case:
     stores: bool = False
     repeats: bool = True
     together: bool = False
+
+    def asks(self, tool: str) -> bool:
+        """Tell whether the case is about a tool."""
+        return tool in self.tools if self.tools else adapter_class(tool).everywhere
 
 
 def _call_case(scalars: int, goal: str) -> Case:
@@ -113,6 +118,37 @@ def _checkpoint_case(kind: str, writer: str) -> Case:
     )
     measure = partial(keeping.measure_checkpoints, kind=kind)
     return Case(name=f"checkpoints-{kind}", figures=figures, measure=measure, tools=keeping.KEEPERS, stores=True)
+
+
+def _search_case(size: int, goal: str) -> Case:
+    runs = f"{{plan.searched[{size}]:,}} runs"
+    titles = {
+        "first": f"{runs}: lr < 0.01, the 20 best by a metric, asked for the first time",
+        "filtered": "… again",
+        "sweep": "… of 50 runs with one value of a param",
+        "rare": "… of some 50 runs with a param in a narrow range",
+        "mixed": "… by two params and two metrics, with `and` and `or`",
+    }
+    figures = [
+        Figure(key=f"{key}_ms", title=title, unit="ms", goal="" if key == "first" else goal, total=True)
+        for key, title in titles.items()
+    ]
+    return Case(
+        name=f"search-{size}",
+        figures=tuple(figures),
+        measure=partial(searching.measure_search, size=size),
+        tools=searching.SEARCHERS,
+        stores=True,
+        repeats=False,
+    )
+
+
+def _over_all_case(name: str, title: str, measure: Callable[[driver.Bench, Site], dict[str, float]]) -> Case:
+    figures = (
+        Figure(key=f"{name}_first_s", title=f"{title}, the first time", unit="s"),
+        Figure(key=f"{name}_again_s", title="… again", unit="s"),
+    )
+    return Case(name=name, figures=figures, measure=measure, tools=searching.SEARCHERS, stores=True)
 
 
 CASES = {
@@ -273,6 +309,35 @@ CASES = {
             measure=keeping.measure_large,
             tools=keeping.KEEPERS,
             stores=True,
+        ),
+        _search_case(0, "≤ 20 of 10,000"),
+        _search_case(1, "≤ 100 of 100,000"),
+        Case(
+            name="chart",
+            figures=(
+                Figure(
+                    key="data_s",
+                    title="a chart of {plan.charted} runs of {plan.charted_points:,} points: "
+                    "lowest, highest and mean in {plan.buckets:,} buckets each",
+                    unit="s",
+                    total=True,
+                ),
+                Figure(key="file_s", title="… drawn and written as a page, all reading included", unit="s"),
+                Figure(key="file_mb", title="… the size of the page", unit="MB"),
+            ),
+            measure=searching.measure_chart,
+            tools=searching.SEARCHERS,
+            stores=True,
+        ),
+        _over_all_case(
+            "importance",
+            "importance of 20 params for a metric over {plan.analysed:,} runs",
+            searching.measure_importance,
+        ),
+        _over_all_case(
+            "compare",
+            "comparison of {plan.analysed:,} runs, all params and metrics",
+            searching.measure_compare,
         ),
     )
 }

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import measures
+from . import measures, search_measures
 from .adapters import adapter_class
 from .adapters.base import UnsupportedError
 
@@ -36,7 +36,8 @@ def main() -> None:
     result = Path(task["result"])
     sys.excepthook = partial(_write_failure, result)
     adapter = adapter_class(task["tool"])(Path(task["root"]))
-    figures = getattr(measures, task["action"])(adapter, **task["options"])
+    home = search_measures if hasattr(search_measures, task["action"]) else measures
+    figures = getattr(home, task["action"])(adapter, **task["options"])
     result.write_text(json.dumps(figures), encoding="utf-8")
 
 

@@ -51,13 +51,18 @@ class Bench:
         finally:
             site.remove()
 
-    def prepared(self, site: Site, action: str, **options: int) -> tuple[Site, int]:
-        """Return a place where `action` has written what is to be read, and how much was written."""
+    def prepared(self, site: Site, action: str, *, cap_s: float | None = None, **options: int) -> tuple[Site, int]:
+        """Return a place where `action` has written what is to be read, and how much was written.
+
+        Args:
+            cap_s: Seconds after which a peer is stopped; by default those of the plan.
+        """
         key = "-".join(map(str, (site.tool, action, *options.values())))
         if key not in self._prepared:
             place = Site(tool=site.tool, name=f"prepared-{key}")
             self._prepared[key] = place, 0  # Whatever happens, it is tried once.
-            figures = place.run(action, **options, cap_s=math.inf if site.tool in OWN else self.plan.write_cap_s)
+            peer_s = self.plan.write_cap_s if cap_s is None else cap_s
+            figures = place.run(action, **options, cap_s=math.inf if site.tool in OWN else peer_s)
             self._prepared[key] = place, int(figures["done"])
         place, done = self._prepared[key]
         if not done:

@@ -105,9 +105,16 @@ ENVIRONMENTS = {
     for environment in (
         Environment(name="tracklib", distribution="tracklib-ml", checkout=True),
         Environment(name="tracklib-s3", packages=("pyarrow", "s3fs"), distribution="tracklib-ml", checkout=True),
+        Environment(
+            name="tracklib-analysis",
+            packages=("scipy", "scikit-learn", "pandas", "plotly", "pyarrow", "s3fs"),
+            distribution="tracklib-ml",
+            checkout=True,
+        ),
         Environment(name="trackio", packages=("trackio",), distribution="trackio"),
         Environment(name="wandb", packages=("wandb",), distribution="wandb"),
         Environment(name="mlflow", packages=("mlflow",), distribution="mlflow"),
+        Environment(name="aim", packages=("aim",), distribution="aim"),
         Environment(
             name="tensorboard", packages=("tensorboardX", "tensorboard", "tbparse"), distribution="tensorboardX"
         ),

@@ -38,6 +38,14 @@ class Plan:
         checkpoints: How many of a training are kept.
         width: Channels in the first layer of its model; with 64 that is ResNet-50.
         large_mb: Size of the large file, in MB.
+        searched: How many runs of 20 params and 20 metrics are searched, two sizes.
+        asks: How often a question is asked for its median.
+        ask_cap_s: Seconds after which a question is not asked again.
+        search_cap_s: Seconds after which a peer that writes those runs call by call is stopped.
+        charted: How many runs a chart has.
+        charted_points: The length of the series of each.
+        buckets: What a series is drawn as.
+        analysed: How many runs importance and a comparison are about.
     """
 
     reps: int = 3
@@ -61,6 +69,14 @@ class Plan:
     checkpoints: int = 10
     width: int = 64
     large_mb: int = 2_000
+    searched: tuple[int, int] = (10_000, 100_000)
+    asks: int = 15
+    ask_cap_s: float = 10.0
+    search_cap_s: float = 300.0
+    charted: int = 100
+    charted_points: int = 100_000
+    buckets: int = 1_000
+    analysed: int = 1_000
 
     @property
     def ingest_scalars(self) -> int:
@@ -110,4 +126,11 @@ QUICK = Plan(
     loops=(("transformers", (30, 1)), ("lightning", (50, 1))),
     width=8,
     large_mb=20,
+    searched=(200, 400),
+    asks=3,
+    ask_cap_s=1.0,
+    search_cap_s=15.0,
+    charted=4,
+    charted_points=5_000,
+    analysed=150,
 )

@@ -18,6 +18,7 @@ ADAPTERS = {
     "trackio": "trackio:TrackioAdapter",
     "wandb": "wandb:WandbAdapter",
     "mlflow": "mlflow:MlflowAdapter",
+    "aim": "aim:AimAdapter",
     "tensorboardX": "tensorboard:TensorboardAdapter",
     "CSVLogger": "lightning:CsvLoggerAdapter",
     "list": "limits:ListAdapter",

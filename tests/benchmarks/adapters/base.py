@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,7 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Adapter", "FinishedRun", "KeptFile", "Log", "Ranked", "Traffic", "UnsupportedError"]
+__all__ = [
+    "Adapter",
+    "Bucketed",
+    "FinishedRun",
+    "KeptFile",
+    "Log",
+    "Question",
+    "Ranked",
+    "Traffic",
+    "UnsupportedError",
+]
 
 
 _REPORTERS = {"transformers": "trainer_callback", "lightning": "lightning_logger"}
@@ -67,6 +78,31 @@ class Ranked(NamedTuple):
     value: float
 
 
+class Question(NamedTuple):
+    """A search for those runs, among the ones that it is about, whose val_loss is lowest.
+
+    Attributes:
+        name: Which one it is, of `searched.QUESTIONS`; each adapter has it in the tool's own words.
+        runs: How many there are in all.
+    """
+
+    name: str
+    runs: int
+
+    @property
+    def rare(self) -> float:
+        """What the param of the question `rare` must lie below, so that some fifty runs are found."""
+        return 50 / self.runs
+
+
+class Bucketed(NamedTuple):
+    """A series as it is drawn: each an array of numpy, with a number for each bucket."""
+
+    low: Any
+    high: Any
+    mean: Any
+
+
 class KeptFile(NamedTuple):
     """A file that was kept.
 
@@ -92,6 +128,9 @@ class Adapter(ABC):
         keeps: Whether anything is stored, so that it can be counted and read.
         settings: What differs from the tool's defaults, for the report.
         loop_environment: The name of the environment that frameworks train in, where it is another one.
+        analysis_environment: The name of the one with what statistics and charts need, where it is another one.
+        everywhere: Whether it is measured in cases that name no tools.
+        most_runs: More are not tried where they are searched, since it takes too long to write them.
         losses: What a training's loss is called in the tool, by framework.
         each_second: Set before `start` where data must reach the disk every second.
     """
@@ -101,6 +140,9 @@ class Adapter(ABC):
     keeps: ClassVar[bool] = True
     settings: ClassVar[str]
     loop_environment: ClassVar[str | None] = None
+    analysis_environment: ClassVar[str | None] = None
+    everywhere: ClassVar[bool] = True
+    most_runs: ClassVar[float] = math.inf
     losses: ClassVar[Mapping[str, str]] = {"transformers": "train/loss", "lightning": "loss"}
 
     def __init__(self, root: Path) -> None:
@@ -221,3 +263,36 @@ class Adapter(ABC):
     def top(self, limit: int) -> list[Ranked]:
         """Return the runs with lr < 0.01 whose last val_loss is lowest."""
         raise UnsupportedError("no question over many runs")
+
+    def write_searched(self, runs: Iterable[FinishedRun], deadline: float) -> int:
+        """Write finished runs that are then searched; return how many. May go past the calls of the tool."""
+        return self.write_runs(runs, deadline)
+
+    def search(self, question: Question, limit: int) -> list[Ranked]:
+        """Return the answer to a question, the lowest val_loss first."""
+        raise UnsupportedError("no question over many runs")
+
+    def bucketed(self, names: Sequence[str], key: str, buckets: int) -> list[Bucketed]:
+        """Return a series of each of the runs, in buckets: where the tool has none, all points are read for them."""
+        return [_bucketed(self.read(name, key), buckets) for name in names]
+
+    def draw(self, names: Sequence[str], key: str, path: Path) -> None:
+        """Write a page with the chart of a series of the runs."""
+        raise UnsupportedError("it draws no such chart into a file")
+
+    def importance(self, metric: str) -> list[str]:
+        """Return the params of all runs, the one first that has most to do with a metric."""
+        raise UnsupportedError("no such thing in Python")
+
+    def compare(self, metric: str) -> str:
+        """Compare all runs, all their params and metrics, and return the name of the best, whose metric is lowest."""
+        raise UnsupportedError("no such thing in Python")
+
+
+def _bucketed(values: Any, buckets: int) -> Bucketed:
+    import numpy as np
+
+    starts = np.arange(buckets) * len(values) // buckets
+    counts = np.diff(starts, append=len(values))
+    low, high, total = (reduce.reduceat(values, starts) for reduce in (np.minimum, np.maximum, np.add))
+    return Bucketed(low, high, total / counts)

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from .base import Adapter, FinishedRun, KeptFile, Log, Ranked
+from .base import Adapter, FinishedRun, KeptFile, Log, Question, Ranked
+from .mlflow_rows import insert_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _EXPERIMENT = "benchmark"
 _BATCH = 1000  # The most metrics that it takes in one call.
+_FIRST_PAGE, _LAST_PAGE = 100, 10_000
+_ORDERED = 20_000  # Of more runs it takes longer to put them into an order than to give them all.
+_FILTERS = {"sweep": "params.sweep = '2'"}
+_HOLDS: dict[str, Callable[[Any, Question], bool]] = {
+    "filtered": lambda run, _: float(run.params["lr"]) < 0.01,
+    "sweep": lambda _, __: True,
+    "rare": lambda run, question: float(run.params["warmup"]) < question.rare,
+    "mixed": lambda run, _: (
+        (float(run.params["lr"]) < 0.01 and run.metrics["val_loss"] < 0.3)
+        or (run.params["model"] == "cnn" and run.metrics["accuracy"] > 0.9)
+    ),
+}
+"""What its own filter cannot say: its params are text that has no order, and it knows no `or`."""
 
 
 class MlflowAdapter(Adapter):
@@ -24,7 +39,8 @@ class MlflowAdapter(Adapter):
     module = "mlflow"
     settings = (
         "tracking URI `sqlite:///…`, `mlflow.log_metrics(…)`; many points or runs through `log_batch`; "
-        "files by `mlflow.log_artifact(path)` into a local folder"
+        "files by `mlflow.log_artifact(path)` into a local folder; searched by `search_runs(…)`, page by page, "
+        "all runs but the first put into its tables as it leaves them"
     )
 
     losses: ClassVar[Mapping[str, str]] = {"transformers": "loss", "lightning": "loss"}
@@ -103,6 +119,42 @@ class MlflowAdapter(Adapter):
             if time.perf_counter() > deadline:
                 break
         return done
+
+    def write_searched(self, runs: Iterable[FinishedRun], deadline: float) -> int:
+        left = iter(runs)
+        return self.write_runs([next(left)], math.inf) + insert_runs(self.root / "mlflow.db", left)
+
+    def search(self, question: Question, limit: int) -> list[Ranked]:
+        rare = question.name == "rare"
+        ordered = question.name in _FILTERS or (question.runs <= _ORDERED and not rare)
+        found: list[Ranked] = []
+        for page in self._pages(question, ordered=ordered):
+            chosen = (run for run in page if _HOLDS[question.name](run.data, question))
+            found += [Ranked(run.info.run_name, run.data.metrics["val_loss"]) for run in chosen]
+            if ordered and len(found) >= limit:
+                break
+        return sorted(found, key=lambda line: line.value)[:limit]
+
+    def _pages(self, question: Question, *, ordered: bool) -> Iterator[Any]:
+        """Give all runs, the best first and in pages that grow, or in no order and in large pages."""
+        import mlflow
+
+        if not hasattr(self, "_client"):
+            self._client = mlflow.MlflowClient()
+            self._experiment = self._client.get_experiment_by_name(_EXPERIMENT).experiment_id
+        size, token = _FIRST_PAGE if ordered else _LAST_PAGE, None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment],
+                filter_string=_FILTERS.get(question.name, ""),
+                max_results=size,
+                order_by=["metrics.val_loss ASC"] if ordered else None,
+                page_token=token,
+            )
+            yield page
+            size, token = min(size * 4, _LAST_PAGE), page.token
+            if not token:
+                return
 
     def keep_file(self, path: Path, name: str) -> None:
         import mlflow

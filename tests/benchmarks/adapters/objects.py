@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .base import Adapter, FinishedRun, Traffic
 from .tracklib import TracklibAdapter, finished_batch
@@ -29,8 +29,9 @@ class FileAdapter(TracklibAdapter):
     """The store is a folder of this machine."""
 
     environment = "tracklib-s3"
-    settings = "`store='file://…'`, otherwise as tracklib"
+    settings = "`store='file://…'`, otherwise as tracklib; many runs are searched with a catalog that is up to date"
     top = Adapter.top
+    most_runs: ClassVar[float] = 20_000
 
     @property
     def store(self) -> str:
@@ -52,6 +53,13 @@ class FileAdapter(TracklibAdapter):
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(write, range(_THREADS)))
         return len(batches)
+
+    def write_searched(self, runs: Iterable[FinishedRun], deadline: float) -> int:
+        import tracklib
+
+        done = self.write_runs(runs, deadline)
+        tracklib.list_runs(limit=1, store=self.store)  # Now the catalog is there, and the next reader finds it.
+        return done
 
     def catalog(self) -> dict[str, float]:
         from tracklib.stores.base import open_store

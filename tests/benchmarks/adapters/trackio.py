@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import math
+import sqlite3
+import uuid
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
-from .base import Adapter, KeptFile, Log, Ranked
+from .base import Adapter, FinishedRun, KeptFile, Log, Question, Ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _PROJECT = "benchmark"
+_SEARCH = """
+SELECT run_name, val_loss FROM (
+    SELECT
+        metrics.run_name AS run_name,
+        json_extract(metrics, '$.val_loss') AS val_loss,
+        json_extract(metrics, '$.accuracy') AS accuracy,
+        json_extract(config, '$.lr') AS lr,
+        json_extract(config, '$.sweep') AS sweep,
+        json_extract(config, '$.model') AS model,
+        json_extract(config, '$.warmup') AS warmup
+    FROM configs JOIN metrics ON metrics.run_id = configs.run_id
+    AND metrics.step = (SELECT max(step) FROM metrics AS others WHERE others.run_id = configs.run_id)
+)
+WHERE {condition} ORDER BY val_loss LIMIT {limit}
+"""
+_FILTERS = {
+    "filtered": "lr < 0.01",
+    "sweep": "sweep = 2",
+    "rare": "warmup < {rare}",
+    "mixed": "(lr < 0.01 AND val_loss < 0.3) OR (model = 'cnn' AND accuracy > 0.9)",
+}
 
 
 class TrackioAdapter(Adapter):
@@ -20,7 +46,8 @@ class TrackioAdapter(Adapter):
     module = "trackio"
     settings = (
         "`trackio.init(…, embed=False)`, local; read as `trackio get metric` does; "
-        "files by `trackio.log_artifact(path)`"
+        "files by `trackio.log_artifact(path)`; searched by SQL, as `trackio query` does, all runs but the first put "
+        "into its tables as it leaves them"
     )
 
     @classmethod
@@ -73,3 +100,38 @@ class TrackioAdapter(Adapter):
                 values = SQLiteStorage.get_metric_values(_PROJECT, run.name, "val_loss", run_id=run.id)
                 found.append(Ranked(run.name, values[-1]["value"]))
         return sorted(found, key=lambda ranked: ranked.value)[:limit]
+
+    def write_searched(self, runs: Iterable[FinishedRun], deadline: float) -> int:
+        left = iter(runs)
+        done = self.write_runs([next(left)], math.inf)
+        with closing(sqlite3.connect(self.root / f"{_PROJECT}.db")) as database, database:
+            at, config = database.execute("SELECT created_at, config FROM configs").fetchone()
+            own = {key: value for key, value in json.loads(config).items() if key.startswith("_")}
+            for run in left:
+                _insert(database, run, at=at, own=own)
+                done += 1
+        return done
+
+    def search(self, question: Question, limit: int) -> list[Ranked]:
+        from trackio.sqlite_storage import SQLiteStorage
+
+        condition = _FILTERS[question.name].format(rare=question.rare)
+        found = SQLiteStorage.query_project(_PROJECT, _SEARCH.format(condition=condition, limit=limit))
+        return [Ranked(row["run_name"], row["val_loss"]) for row in found["rows"]]
+
+
+def _insert(database: sqlite3.Connection, run: FinishedRun, *, at: str, own: dict[str, Any]) -> None:
+    """Insert the rows that a run leaves: its params with what Trackio adds to them, and a row for each step."""
+    key = uuid.uuid4().hex
+    database.execute(
+        "INSERT INTO configs (run_id, run_name, config, created_at) VALUES (?, ?, ?, ?)",
+        (key, run.name, _encoded(run.params | own), at),
+    )
+    database.executemany(
+        "INSERT INTO metrics (run_id, timestamp, run_name, step, metrics, log_id) VALUES (?, ?, ?, ?, ?, ?)",
+        [(key, at, run.name, step, _encoded(row), uuid.uuid4().hex) for step, row in enumerate(run.steps)],
+    )
+
+
+def _encoded(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, separators=(",", ":")).encode()

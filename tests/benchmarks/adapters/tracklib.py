@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import closing, contextmanager, nullcontext
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from .base import Adapter, FinishedRun, KeptFile, Log, Ranked
+from .base import Adapter, Bucketed, FinishedRun, KeptFile, Log, Question, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tracklib.model import Batch
+    from tracklib.stores.sqlite import SqliteStore
 
 _PROJECT = "benchmark"
+_TOGETHER = 1_000
+_FILTERS = {
+    "filtered": "params.lr < 0.01",
+    "sweep": "params.sweep == 2",
+    "rare": "params.warmup < {rare}",
+    "mixed": ("(params.lr < 0.01 and metrics.val_loss < 0.3) or (params.model == 'cnn' and metrics.accuracy > 0.9)"),
+}
 _TOP = """
 SELECT run.name, series.last FROM series
 JOIN run ON run.key = series.run_key
@@ -32,8 +41,10 @@ class TracklibAdapter(Adapter):
     module = "tracklib"
     settings = (
         "`tracklib.start_run(store='sqlite:///…')`; many runs are written through `Store.append` and asked for in SQL; "
-        "files by `run.log_artifact(path)`"
+        "files by `run.log_artifact(path)`; searched by `tracklib.search_runs(…)`, a thousand "
+        "of those runs written in a transaction"
     )
+    analysis_environment: ClassVar[str | None] = "tracklib-analysis"
 
     @classmethod
     def variables(cls, root: Path) -> dict[str, str]:  # noqa: ARG003 - a subclass uses it
@@ -108,6 +119,52 @@ class TracklibAdapter(Adapter):
         with closing(sqlite3.connect(self.root / "t.db")) as database:
             return [Ranked(*row) for row in database.execute(_TOP, (limit,))]
 
+    def write_searched(self, runs: Iterable[FinishedRun], deadline: float) -> int:
+        from tracklib.stores.sqlite import SqliteStore
+
+        done, left = 0, iter(runs)
+        with SqliteStore(self.store) as store:
+            while part := list(islice(left, _TOGETHER)):
+                with _one_transaction(store):
+                    for run in part:
+                        store.append(finished_batch(run))
+                done += len(part)
+        return done
+
+    def search(self, question: Question, limit: int) -> list[Ranked]:
+        import tracklib
+
+        text = _FILTERS[question.name].format(rare=question.rare)
+        found = tracklib.search_runs(text, order_by="metrics.val_loss", limit=limit, store=self.store)
+        return [Ranked(str(run.name), float(run.metrics["val_loss"].last)) for run in found]
+
+    def bucketed(self, names: Sequence[str], key: str, buckets: int) -> list[Bucketed]:
+        found = (run.series(key).buckets(buckets) for run in self._runs_of(names))
+        return [Bucketed(each.min, each.max, each.mean) for each in found]
+
+    def draw(self, names: Sequence[str], key: str, path: Path) -> None:
+        import tracklib
+
+        tracklib.charts.write_html(tracklib.charts.metric(self._runs_of(names), key), path)
+
+    def importance(self, metric: str) -> list[str]:
+        import tracklib
+
+        found = tracklib.param_importance(tracklib.search_runs(store=self.store), metric)
+        return [param.name for param in found.params]
+
+    def compare(self, metric: str) -> str:
+        import tracklib
+
+        found = tracklib.compare(tracklib.search_runs(store=self.store), metric=metric, higher_is_better=False)
+        return str(found.best.name if found.best else None)
+
+    def _runs_of(self, names: Sequence[str]) -> list[Any]:
+        import tracklib
+
+        runs = {run.name: run for run in tracklib.list_runs(project=_PROJECT, store=self.store)}
+        return [runs[name] for name in names]
+
     @classmethod
     def look(cls, root: Path) -> list[str]:
         return ["tracklib", "runs", "--store", cls(root).store]
@@ -116,6 +173,18 @@ class TracklibAdapter(Adapter):
         import tracklib
 
         return tracklib.get_run(f"{_PROJECT}/default/{name}", store=self.store)
+
+
+@contextmanager
+def _one_transaction(store: SqliteStore) -> Iterator[None]:
+    """Let all that is appended go into one transaction, which saves most of the time and changes no row."""
+    file = store._file
+    with file.writing() as connection:
+        vars(file).update(writing=lambda: nullcontext(connection), checkpoint=lambda: None)
+        try:
+            yield
+        finally:
+            del vars(file)["writing"], vars(file)["checkpoint"]
 
 
 def finished_batch(run: FinishedRun) -> Batch:
