@@ -96,7 +96,7 @@ def check_text(text: str) -> None:
     if brackets:
         raise complaint(text, brackets[-1].start, f"this {brackets[-1].text} is not closed")
     if before.text in _WANTING:
-        raise complaint(text, before.start + len(before.text), f"something is missing behind {before.text}")
+        raise complaint(text, before.start + len(before.text), f"the filter lacks something behind {before.text}")
 
 
 def _check_symbol(text: str, token: Token) -> None:
