@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tracklib.model import RunStatus
@@ -58,6 +58,7 @@ def test_each_way_gives_the_same(store: SqliteStore, monkeypatch: pytest.MonkeyP
     assert found(store, "not params.n < 50", "metrics.even, params.n", limit=3) == ["50", "52", "54"]
     assert found(store, "params.n < 3", "metrics.even", limit=3) == ["2", "0", "1"]
     assert found(store, "params.n < 0", "metrics.loss", limit=3) == []
+    assert found(store, "1e999 == params.n == ''", "metrics.loss") == []
 
 
 @pytest.mark.slow
@@ -76,6 +77,7 @@ def test_any_filter_means_the_same_in_each_way(
     lost = tuple(info.id for info in infos if info.status is RunStatus.RUNNING)[::2]
 
     @settings(deadline=None, max_examples=1500, suppress_health_check=list(HealthCheck), database=None)
+    @example("-1e999 == params['lr'] == ''", [], (None, 0))
     @given(filters(), orders(), st.tuples(st.none() | st.integers(0, 9), st.integers(0, 5)))
     def search(text: str, order: list[str], part: tuple[int | None, int]) -> None:
         query = RunQuery(where=parse(text), order=parse_orders(order), limit=part[0], offset=part[1], lost=lost)

@@ -47,8 +47,11 @@ def _power(base: float | None, exponent: float | None) -> float | None:
     return power(*(math.nan if number is None else number for number in (base, exponent)))
 
 
-def _order(integer: str, other: str) -> int:
+def _order(integer: str | None, other: str) -> int | None:
     """Return -1, 0 or 1: how the digits of an integer compare to those of another, or to a float."""
-    left = int(integer)
+    try:
+        left = int(integer or "")
+    except ValueError:  # SQLite may ask for what it does not need in the end, as where a text is known to be another.
+        return None
     right = float(other) if any(letter in other for letter in ".en") else int(other)
     return (left > right) - (left < right)
