@@ -53,6 +53,17 @@ def test_days(store: str) -> None:
     assert (len(counts), counts.end) == (4, read_date("2026-02-03"))
 
 
+def test_a_table_is_printed(store: str) -> None:
+    """A line for each interval, with its runs by status; intervals begin by the clock of their place."""
+    lines = str(tracklib.count_runs(store=store, until="2026-02-03")).splitlines()
+    there = str(tracklib.count_runs(store=store, until="2026-02-03", timezone="Europe/Berlin"))
+
+    assert lines[0] == "runs: 3, experiments: 2"
+    assert lines[1].split() == ["day", "(UTC)", "runs", "completed", "failed", "experiments"]
+    assert lines[3].split() == ["2026-01-31", "00:00", "1", "0", "1", "0"]
+    assert "2026-01-31 00:00" in there
+
+
 @pytest.mark.parametrize(
     ("per", "starts", "runs"),
     [

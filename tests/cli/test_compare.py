@@ -128,6 +128,7 @@ def test_groups(call: Call) -> None:
         (("lr-0.1", "full", "--metric", "a", "--metric", "b"), 2, "One --metric"),
         (("lr-0.1", "full", "--higher-is-better"), 2, "name it"),
         (("lr-0.1", "lr-0.01", "full", "--code"), 2, "compares two runs, not 3"),
+        (("lr-0.1", "lr-0.01", "--inputs", "--code"), 2, "--inputs and --code are shown one at a time"),
         (("--experiments",), 2, "Name experiments"),
         (("--experiments", "--project", "digit"), 1, "did you mean 'digits'?"),
         (("--experiments", "--project", "digits", "--tag", "a=b"), 2, "do not go with"),

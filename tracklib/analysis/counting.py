@@ -55,6 +55,22 @@ class RunCounts:
     def __len__(self) -> int:
         return len(self.starts)
 
+    def __str__(self) -> str:
+        from datetime import UTC, datetime
+        from zoneinfo import ZoneInfo
+
+        from tracklib.analysis.grids import Grid, grid_text
+
+        zone = UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
+        header = (f"{self.per} ({self.timezone})", "runs", *self.by_status, "experiments")
+        columns = (self.runs, *self.by_status.values(), self.experiments)
+        rows = (
+            (f"{datetime.fromtimestamp(start, zone):%Y-%m-%d %H:%M}", *map(str, counts))
+            for start, *counts in zip(self.starts, *columns, strict=True)
+        )
+        title = f"runs: {sum(self.runs):,}, experiments: {sum(self.experiments):,}"
+        return grid_text(Grid(title=title, header=header, rows=tuple(rows)))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain data."""
         return {

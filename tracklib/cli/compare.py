@@ -49,10 +49,22 @@ _STATISTICS: Final = ("last", "min", "max", "mean", "count")
 @click.option(
     "--higher-is-better/--lower-is-better", "higher", default=None, help="Of --metric, over the project's setting."
 )
-@click.option("--experiments", "page", flag_value="experiments", help="Compare experiments by what their runs reached.")
-@click.option("--code", "page", flag_value="code", help="Show how the code of two runs differs instead.")
-@click.option("--environment", "page", flag_value="environment", help="The same for packages, system and machine.")
-@click.option("--inputs", "page", flag_value="inputs", help="The same for the artifacts that they read.")
+@click.option(
+    "--experiments",
+    "pages",
+    flag_value="experiments",
+    multiple=True,
+    help="Compare experiments by what their runs reached.",
+)
+@click.option(
+    "--code", "pages", flag_value="code", multiple=True, help="Show how the code of two runs differs instead."
+)
+@click.option(
+    "--environment", "pages", flag_value="environment", multiple=True, help="The same for packages, system and machine."
+)
+@click.option(
+    "--inputs", "pages", flag_value="inputs", multiple=True, help="The same for the artifacts that they read."
+)
 @click.option(
     "--group", "groups", metavar="FILTER", multiple=True, help="Test whether groups of runs differ; two or more times."
 )
@@ -64,7 +76,7 @@ def compare(  # noqa: PLR0913 - one argument for each option
     metrics: tuple[str, ...],
     statistic: str,
     higher: bool | None,
-    page: str | None,
+    pages: tuple[str, ...],
     groups: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -76,6 +88,7 @@ def compare(  # noqa: PLR0913 - one argument for each option
     intervals. Which way is better is never guessed: it stands in the project's settings, or is given.
     """
     asked: dict[str, Any] = {"statistic": statistic, "higher_is_better": higher}
+    page = _only(pages)
     if higher is not None and not metrics:
         raise click.UsageError("--higher-is-better and --lower-is-better are about a --metric: name it.")
     if groups:
@@ -86,6 +99,13 @@ def compare(  # noqa: PLR0913 - one argument for each option
     else:
         compared = _compared_runs(choice, baseline, metrics, asked)
         _show(compared, page, as_json=as_json)
+
+
+def _only(pages: tuple[str, ...]) -> str | None:
+    several = [f"--{page}" for page in dict.fromkeys(pages)]
+    if len(several) > 1:
+        raise click.UsageError(f"{' and '.join(several)} are shown one at a time.")
+    return pages[0] if pages else None
 
 
 def _refuse(**given: str | None) -> None:
